@@ -1,41 +1,102 @@
 """One remote system over HTTP: the one place where requests' failures become ours.
 
-Nothing is retried here; the caller knows whether a repeat is safe. Bodies are capped, redirects are not followed.
+Nothing is retried here; the caller knows whether a repeat is safe. What a misbehaving system can do to us is bounded:
+an answer has a size and a time in which all of it must have come, redirects are not followed, cookies are not kept, and
+the bearer token goes to the configured origin only.
 """
 
+import json as json_codec
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
+from urllib3.util import parse_url
 
-from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, Throttled, Unreachable
+from plugin.errors import (
+    Denied,
+    NotFound,
+    OutcomeUnknown,
+    PermanentError,
+    RemoteError,
+    SettingsError,
+    Throttled,
+    Unreachable,
+)
+from plugin.transport import BoundedSession
 
 MAX_BODY = 16 * 1024 * 1024
-CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
+MAX_PROBLEM = 64 * 1024  # what is read of an answer that says no
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
+MAX_TITLE = 200  # characters of it that people are shown
+NOT_FOR_PEOPLE = (
+    re.compile(r"[a-z][a-z0-9+.-]*://\S*|\bwww\.\S*", re.IGNORECASE),
+    re.compile(r"\b(bearer|basic)\s+\S+|\b\w*(token|password|secret|key)\s*[:=]\s*\S+", re.IGNORECASE),
+    re.compile(r"[\w+/=.-]{40,}"),  # a correlation id has 36
+    re.compile(r"<[^>]*>?|>"),
+)
+MAX_WAIT = 24 * 3600.0  # seconds; no Retry-After makes us wait longer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """A 2xx answer, read to its end. Header names count in any case."""
+
+    system: str
+    doing: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON; `PermanentError` if it is none, such as a proxy's sign-in page answered with 200."""
+        try:
+            return json_codec.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise PermanentError(
+                self.system, self.doing, f"answered {self.status}, but not with JSON", status=self.status
+            ) from error
 
 
 class Remote:
-    """A base address, a bearer token and a pooled session. `system` names it in errors."""
+    """A base address, a bearer token and a pooled session. `system` names it in errors.
 
-    def __init__(self, system: str, base_url: str, token: str) -> None:
+    `answer_seconds` is how long an answer may take, from the request's last byte to the answer's last byte.
+    """
+
+    def __init__(self, system: str, base_url: str, token: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self.system = system
         self.base_url = base_url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy and no .netrc password from the environment
+        self._origin = _origin(base_url)
+        if self._origin is None:
+            raise SettingsError(f"{system}: the address must be http:// or https:// with a host and no password")
+        self._token = token
+        self._timeout = (CONNECT_SECONDS, answer_seconds)
+        self._session = BoundedSession()
         self._session.headers["Authorization"] = f"Bearer {token}"
         self._session.headers["User-Agent"] = "m365-unblock"
 
     def url(self, *segments: str) -> str:
         """An address under the base; every segment percent-encoded, so no id can climb out of its place."""
-        return "/".join([self.base_url, *(quote(segment, safe="") for segment in segments)])
+        return "/".join([self.base_url, *(self._segment(segment) for segment in segments)])
+
+    def _segment(self, text: str) -> str:
+        # A dot has no percent-encoded form that stays one on the way, so these two cannot be said at all.
+        if text in ("", ".", ".."):
+            raise PermanentError(self.system, "building an address", f"{text!r} cannot be part of one")
+        try:
+            return quote(text, safe="")
+        except UnicodeEncodeError as error:
+            raise PermanentError(self.system, "building an address", f"{text!r:.80} is not proper text") from error
 
     def is_ours(self, url: str) -> bool:
         """Whether an address lies on this system's own origin (scheme, host and port)."""
-        mine, theirs = urlsplit(self.base_url), urlsplit(url)
-        return (mine.scheme, mine.hostname, _port(mine)) == (theirs.scheme, theirs.hostname, _port(theirs))
+        return _origin(url) == self._origin
 
     def call(
         self,
@@ -46,99 +107,116 @@ class Remote:
         json: Any = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> requests.Response:
-        """Make one request and return its 2xx answer, body read; raise a `RemoteError` for everything else."""
+    ) -> Reply:
+        """Make one request and return its 2xx answer; raise a `RemoteError` for everything else.
+
+        Nothing was done after `Unreachable`, `Throttled` with status 429, and a `PermanentError` without a status. A
+        write may have been done after `OutcomeUnknown` and after `Throttled` with 503, which a gateway may have said.
+        """
+        if not self.is_ours(url):
+            raise PermanentError(self.system, doing, "not sent: the address is not on the configured host")
+        prepared = self._prepare(doing, requests.Request(method, url, headers=headers, params=params, json=json))
         try:
-            with self._session.request(
-                method,
-                url,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                self._read(response, doing)
-                self._check(response, doing)
-                return response
-        except requests.exceptions.ConnectTimeout as error:
-            raise Unreachable(self.system, doing, "no connection in time") from error
+            with self._session.send(prepared, timeout=self._timeout, allow_redirects=False, stream=True) as response:
+                return self._read(response, doing)
         except requests.exceptions.ConnectionError as error:
             raise self._lost(error, doing) from error
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, HTTPError) as error:
             raise OutcomeUnknown(self.system, doing, f"no complete answer ({type(error).__name__})") from error
 
-    def _read(self, response: requests.Response, doing: str) -> None:
+    def _prepare(self, doing: str, request: requests.Request) -> requests.PreparedRequest:
+        try:
+            prepared = self._session.prepare_request(request)
+            for value in request.headers.values():
+                str(value).encode("latin-1")  # fails here rather than half-way through sending
+        except (requests.exceptions.RequestException, UnicodeError) as error:
+            raise PermanentError(self.system, doing, f"not sent: no proper request ({type(error).__name__})") from error
+        return prepared
+
+    def _read(self, response: requests.Response, doing: str) -> Reply:
+        status = response.status_code
+        if not 200 <= status < 300:
+            raise self._refused(response, doing)
         body = bytearray()
         for chunk in response.iter_content(65536):
             body += chunk
             if len(body) > MAX_BODY:
-                raise PermanentError(self.system, doing, f"answer larger than {MAX_BODY} bytes")
-        response._content = bytes(body)
+                raise PermanentError(self.system, doing, f"answer larger than {MAX_BODY} bytes", status=status)
+        headers = CaseInsensitiveDict(response.headers)
+        return Reply(system=self.system, doing=doing, status=status, headers=headers, body=bytes(body))
 
     def _lost(self, error: requests.exceptions.ConnectionError, doing: str) -> Unreachable | OutcomeUnknown:
         # requests gives one class to "refused" and "reset in the middle"; only the first is surely unsent.
-        if "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error):
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        if isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError):
             return Unreachable(self.system, doing, "could not connect")
-        return OutcomeUnknown(self.system, doing, "the connection broke before an answer came")
+        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+            return Unreachable(self.system, doing, "its certificate is not trusted here; nothing was sent")
+        return OutcomeUnknown(self.system, doing, "the connection broke or stalled before all of the answer came")
 
-    def _check(self, response: requests.Response, doing: str) -> None:
-        status = response.status_code
-        if 200 <= status < 300:
-            return
-        message = f"answered {status} {_title(response)}".rstrip()
-        problem = _problem(response)
+    def _refused(self, response: requests.Response, doing: str) -> RemoteError:
+        status, said = response.status_code, _problem(response)
+        title, problem = self._line(said.get("title")), said.get("type")
+        problem = problem if isinstance(problem, str) else ""
+        message = f"answered {status} ({title})" if title else f"answered {status}"
         if status in (429, 503):
-            raise Throttled(self.system, doing, message, status=status, retry_after=_retry_after(response))
+            return Throttled(self.system, doing, message, status=status, retry_after=_retry_after(response.headers))
         if status in (401, 403):
-            raise Denied(
-                self.system, doing, f"{message}; check the token and its rights", status=status, problem=problem
-            )
+            message += "; check the token and its rights"
+            return Denied(self.system, doing, message, status=status, problem=problem)
         if status in (404, 410):
-            raise NotFound(self.system, doing, message, status=status, problem=problem)
+            return NotFound(self.system, doing, message, status=status, problem=problem)
         if status >= 500 or status == 408:
-            raise OutcomeUnknown(self.system, doing, message, status=status, problem=problem)
-        raise PermanentError(self.system, doing, message, status=status, problem=problem)
+            return OutcomeUnknown(self.system, doing, message, status=status, problem=problem)
+        if 300 <= status < 400:
+            message += "; redirects are not followed, check the address in the settings"
+        return PermanentError(self.system, doing, message, status=status, problem=problem)
+
+    def _line(self, value: Any) -> str:
+        """A stranger's words for people to read: one short line, no markup, no links, and nothing like a token."""
+        text = value if isinstance(value, str) else ""
+        text = text.replace(self._token, "…")[:1000] if self._token else text[:1000]
+        for pattern in NOT_FOR_PEOPLE:
+            text = pattern.sub("…", text)
+        return "".join(c if c.isprintable() else " " for c in text).strip()[:MAX_TITLE]
 
 
-def _port(url: Any) -> int | None:
-    default = {"http": 80, "https": 443}.get(url.scheme)
-    return url.port or default
-
-
-def _json_object(response: requests.Response) -> dict[str, Any]:
+def _origin(url: str) -> tuple[str | None, str | None, int | None] | None:
+    """Scheme, host and port by the parser that also makes the connection: two parsers could be told two hosts."""
     try:
-        body = response.json()
-    except ValueError:
+        parts = parse_url(url)
+    except LocationParseError:
+        return None
+    default = {"http": 80, "https": 443}.get(parts.scheme or "")
+    if default is None or not parts.host or parts.auth is not None:
+        return None
+    return parts.scheme, parts.host, parts.port or default
+
+
+def _problem(response: requests.Response) -> dict[str, Any]:
+    """The problem document (RFC 9457) of an answer that says no; empty if it has none, is endless or breaks off."""
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(MAX_PROBLEM):
+            body += chunk
+            if len(body) > MAX_PROBLEM:
+                return {}
+        document = json_codec.loads(body)
+    except (requests.exceptions.RequestException, HTTPError, ValueError, RecursionError):
         return {}
-    return body if isinstance(body, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
-def _title(response: requests.Response) -> str:
-    title = _json_object(response).get("title")
-    return f"({title[:200]})" if isinstance(title, str) else ""
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from a Retry-After header, a number or an HTTP date (RFC 9110 §10.2.3), a day at most.
 
-
-def _problem(response: requests.Response) -> str:
-    kind = _json_object(response).get("type")
-    return kind if isinstance(kind, str) else ""
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds from a Retry-After header, which is a number or an HTTP date (RFC 9110 §10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
+    A date is taken against the answer's own Date header, so that a clock that is wrong here or there does not matter.
+    """
+    value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), MAX_WAIT)
     try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])).total_seconds()
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    # A server's clock against its own date header, so that our clock does not matter.
-    try:
-        now = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, TypeError, ValueError):
-        now = datetime.now(UTC)
-    if moment.tzinfo is None or now.tzinfo is None:
-        return None
-    return max(0.0, (moment - now).total_seconds())
+    return min(max(0.0, seconds), MAX_WAIT)

@@ -1,0 +1,90 @@
+"""How requests is held to bounds: no redirects, no cookies, nothing from the environment, one time for a whole answer.
+
+requests' own read time-out starts anew with every byte, so a peer that sends one now and then holds a caller for ever.
+"""
+
+import io
+from http.client import HTTPResponse, IncompleteRead
+from http.cookiejar import DefaultCookiePolicy
+from socket import socket
+from time import monotonic
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class BoundedSession(requests.Session):
+    """A session that obeys its caller only. The read time-out is the time in which a whole answer must have come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False  # no proxy and no .netrc password from the environment
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.mount("http://", _Adapter())
+        self.mount("https://", _Adapter())
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None ever: even where redirects are not followed, requests reads their bodies to prepare for it."""
+
+
+class _TimedBytes(io.RawIOBase):
+    """A socket's bytes, all of which must come before a moment."""
+
+    def __init__(self, sock: socket, raw: io.RawIOBase) -> None:
+        self._sock, self._raw = sock, raw
+        self.ended = False
+        self._until = monotonic() + (sock.gettimeout() or 0.0)  # a caller who gives no time gets none
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(left)
+        count = self._raw.readinto(buffer)
+        self.ended = count == 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(HTTPResponse):
+    def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._bytes = _TimedBytes(sock, self.fp.detach())
+        self.fp = io.BufferedReader(self._bytes)
+
+    def begin(self) -> None:
+        super().begin()
+        # http.client takes the end of a cut connection for the end of the headers: a 202 without a body, complete.
+        if self._bytes.ended:
+            raise IncompleteRead(b"")
+
+
+class _Connection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _TLSConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
