@@ -1,0 +1,160 @@
+"""Which agent is looking at which ticket, as the ticket system vouches for it (docs/launch-token.md). Pure.
+
+That a token is used once only is seen to by the panel, which remembers `Launch.jti` until `Launch.expires_at`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from plugin.errors import NotAllowed, SettingsError
+from plugin.model import Agent, Launch, Role
+
+AUDIENCE = "m365-unblock/panel"
+LONGEST_LIFE = 300  # seconds from iat to exp
+LEEWAY = 30  # seconds that the ticket system's clock may be ahead of ours
+LONGEST_TOKEN = 4096
+SHORTEST_SECRET, SHORTEST_RSA = 32, 2048  # bytes; bits
+CLAIMS = ["iss", "aud", "sub", "email", "name", "ticket", "role", "iat", "exp", "jti"]
+
+_CHECKED: Any = {"require": CLAIMS, "strict_aud": True, "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+_ADMINISTRATOR = "if that does not help, tell your administrator"
+
+
+def verify(
+    token: str, *, source: str, ticket: str, secrets: Sequence[str], public_keys: Sequence[str], now: datetime
+) -> Launch:
+    """The launch in a token for this source and ticket; `NotAllowed`, with words for the agent, if it is no good."""
+    claims = _claims(token, source, _keys_for(_algorithm(token), secrets, public_keys))
+    issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
+    _check_times(issued, expires, now.timestamp())
+    if _said(claims, "ticket") != ticket:
+        raise NotAllowed("This page was opened for another ticket: reload the ticket.")
+    return Launch(
+        agent=_agent(claims, source),
+        ticket=ticket,
+        jti=_text(claims, "jti", longest=200),
+        expires_at=datetime.fromtimestamp(expires, UTC),
+    )
+
+
+def check_keys(secrets: Sequence[str], public_keys: Sequence[str], setting: str) -> None:
+    """Raise `SettingsError` for a weak or unusable key; `setting` names the place, such as ``[sources.rt]``."""
+    for number, secret in enumerate(secrets, 1):
+        _check_secret(secret, f"{setting} launch_secrets, entry {number}")
+    for number, pem in enumerate(public_keys, 1):
+        if _algorithm_of(pem) is None:
+            raise SettingsError(
+                f"{setting} launch_public_keys, entry {number}: not a public key in PEM form for RS256 (RSA, at least "
+                f"{SHORTEST_RSA} bits) or ES256 (P-256); the private key stays in the ticket system"
+            )
+
+
+def _check_secret(secret: str, entry: str) -> None:
+    if len(secret.encode()) < SHORTEST_SECRET:
+        raise SettingsError(f"{entry}: shorter than {SHORTEST_SECRET} bytes; make a longer random one")
+    try:
+        jwt.get_algorithm_by_name("HS256").prepare_key(secret)
+    except jwt.InvalidKeyError:
+        # A public key is no secret: whoever has it could sign as the ticket system.
+        raise SettingsError(f"{entry}: this is an asymmetric key; a public one belongs in launch_public_keys") from None
+
+
+def _algorithm(token: str) -> str:
+    if not token.isascii() or len(token) > LONGEST_TOKEN:
+        raise _not_valid()
+    try:
+        return str(jwt.get_unverified_header(token).get("alg"))
+    except (jwt.PyJWTError, RecursionError) as error:
+        raise _not_valid() from error
+
+
+def _keys_for(algorithm: str, secrets: Sequence[str], public_keys: Sequence[str]) -> list[tuple[str, str]]:
+    """The keys of the very kind that an algorithm is for, each with it: the sender cannot choose how a key is used."""
+    if algorithm == "HS256":
+        return [(secret, algorithm) for secret in secrets]
+    return [(pem, algorithm) for pem in public_keys if _algorithm_of(pem) == algorithm]
+
+
+def _algorithm_of(pem: str) -> str | None:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if isinstance(key, RSAPublicKey) and key.key_size >= SHORTEST_RSA:
+        return "RS256"
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        return "ES256"
+    return None
+
+
+def _claims(token: str, source: str, keys: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+    for key, algorithm in keys:
+        try:
+            return jwt.decode(token, key, [algorithm], _CHECKED, audience=AUDIENCE, issuer=source)
+        except jwt.InvalidSignatureError:
+            continue  # perhaps the next key made it
+        except (jwt.PyJWTError, RecursionError) as error:
+            raise _not_valid() from error
+    raise _not_valid()
+
+
+def _check_times(issued: float, expires: float, now: float) -> None:
+    if not 0 < expires - issued <= LONGEST_LIFE:
+        raise NotAllowed(f"The ticket system's token is meant to live too long: {_ADMINISTRATOR}.")
+    if issued > now + LEEWAY:
+        raise NotAllowed(f"The ticket system's clock is ahead of ours: reload the ticket; {_ADMINISTRATOR}.")
+    if now >= expires:
+        raise NotAllowed("This page was opened too long ago: reload the ticket.")
+
+
+def _agent(claims: Mapping[str, Any], source: str) -> Agent:
+    login = _text(claims, "sub", longest=200)
+    return Agent(
+        login=login,
+        name=_said(claims, "name")[:200].strip() or login,
+        email=_said(claims, "email")[:320],
+        role=_role(claims["role"]),
+        source=source,
+    )
+
+
+def _role(given: object) -> Role:
+    known = {role.value: role for role in Role}
+    if not isinstance(given, str) or given not in known:
+        raise NotAllowed(f"The ticket system gave you a role that is not known here: {_ADMINISTRATOR}.")
+    return known[given]
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float:
+    value = claims[name]
+    # The bound also keeps out NaN and numbers too large to be reckoned with.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
+        raise _not_valid()
+    return value
+
+
+def _text(claims: Mapping[str, Any], name: str, *, longest: int) -> str:
+    """A claim that identifies something: taken exactly as it is or not at all."""
+    value = claims[name]
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+        raise _not_valid()
+    return value
+
+
+def _said(claims: Mapping[str, Any], name: str) -> str:
+    """A claim as text that can be shown and stored, whatever people have in their names."""
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _not_valid()
+    return "".join(character for character in str(value) if character.isprintable())
+
+
+def _not_valid() -> NotAllowed:
+    return NotAllowed(f"The ticket system's token is not valid here: reload the ticket; {_ADMINISTRATOR}.")

@@ -1,0 +1,1 @@
+"""Our own tables and the queries over them."""

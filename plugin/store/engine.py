@@ -1,0 +1,59 @@
+"""How a database is opened. SQLite by default: durable, patient with locks, and with transactions that are real."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from plugin.errors import SettingsError
+
+CONNECTIONS = 32  # more than a process has threads; they are opened only when needed
+
+
+def open_engine(url: str, *, busy_seconds: float = 10.0) -> Engine:
+    """An engine for a ``sqlite:///`` or ``postgresql://`` address. Nothing is opened yet.
+
+    On SQLite a transaction takes the write lock at its beginning, waiting for it at most `busy_seconds`, so that it
+    never fails halfway; see `reading` for those that need none.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # The address may hold a password, so it is not repeated.
+        raise SettingsError("[store]: not a database address; write sqlite:///path or postgresql://…") from None
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed, busy_seconds)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return create_engine(parsed, pool_size=5, max_overflow=CONNECTIONS - 5, pool_pre_ping=True, hide_parameters=True)
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine for transactions that only read: on SQLite they wait for nobody and nobody waits for them."""
+    return engine.execution_options(only_reads=True)
+
+
+def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
+    engine = create_engine(
+        url,
+        connect_args={"timeout": busy_seconds},
+        pool_size=5,
+        max_overflow=CONNECTIONS - 5,
+        hide_parameters=True,  # deliveries and answers are nobody's business in a log
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    # SQLAlchemy says BEGIN below; left to itself the driver would begin only at the first write, without the lock.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    only_reads = connection.get_execution_options().get("only_reads", False)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")

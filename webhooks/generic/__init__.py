@@ -1,0 +1,1 @@
+"""Any ticket system that sends Standard Webhooks and serves the Desk API."""

@@ -1,0 +1,66 @@
+"""Reading what was signed: strict JSON, then a prebuilt JSON Schema. Every failure tells the sender what to mend."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NoReturn
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+from plugin.errors import DeliveryRefused
+
+FORMATS = FormatChecker(formats=())
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def _is_moment(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+def build_validator(schema: dict[str, Any]) -> Draft202012Validator:
+    """A validator to keep: building one costs more than using it."""
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema, format_checker=FORMATS)
+
+
+def read_json(body: bytes) -> Any:
+    """The body as JSON in UTF-8; `DeliveryRefused` (400) for anything that two readers could understand differently."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_number)
+    except ValueError as error:
+        raise _unreadable(str(error)) from error
+    except RecursionError as error:
+        raise _unreadable("nested too deeply") from error
+
+
+def check(validator: Draft202012Validator, payload: Any) -> None:
+    """Raise `DeliveryRefused` (422) with a JSON pointer to the first thing that the schema does not allow."""
+    error: ValidationError | None = next(validator.iter_errors(payload), None)
+    if error is not None:
+        raise invalid(pointer(error.absolute_path), error.message[:200])
+
+
+def invalid(at: str, what: str) -> DeliveryRefused:
+    """A proper JSON text whose value at the pointer is wrong."""
+    return DeliveryRefused(422, "Event not valid", f"At {at or 'the top'}: {what}.", pointer=at)
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """RFC 6901."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def _unreadable(why: str) -> DeliveryRefused:
+    return DeliveryRefused(400, "Body not readable", f"The body must be one JSON text in UTF-8 ({why[:200]}).")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    together = dict(pairs)
+    if len(together) < len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return together
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
