@@ -1,0 +1,246 @@
+"""A mail tenant behind an account-administration site: a client of the account admin API (docs/account-admin.md).
+
+What becomes of asking for an unblock; the type of what is raised says whether it may have been done:
+
+    ======================================================  ======================================
+    202 with ``requested`` for the address asked            `Answer.REQUESTED`
+    200 with ``not_blocked`` for the address asked          `Answer.NOT_BLOCKED`
+    409 with problem ``urn:account-admin:unblock-limit``    `Answer.LIMIT`
+    any other 2xx, 3xx or 4xx                               `Answer.REFUSED`
+    ids or a key that cannot be put into a request          `Answer.REFUSED`
+    401, 403                                                raises `Denied`: not done
+    429                                                     raises `Throttled`: not done
+    no connection                                           raises `Unreachable`: not done
+    408, 5xx, a time-out, a cut connection                  raises `OutcomeUnknown`: perhaps done
+    ======================================================  ======================================
+
+503 is among the last because a gateway may say it after the work was done. Nothing is ever sent twice from here.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from plugin.errors import Denied, OutcomeUnknown, PermanentError, Throttled
+from plugin.http import Remote, Reply
+from plugin.mail_tenants.reasons import read_reason
+from plugin.model import AccountStatus, Agent, Answer, BlockedAddress, Sending, SignIn, SignInState, UnblockAnswer
+
+UNBLOCK_LIMIT = "urn:account-admin:unblock-limit"
+MAX_ID = 320  # characters of an account id, by the contract
+MAX_DETAIL = 300
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # JSON can carry these, a database column cannot
+ANSWERS = {(202, "requested"): Answer.REQUESTED, (200, "not_blocked"): Answer.NOT_BLOCKED}
+
+
+def connect(name: str, settings: Mapping[str, Any], clock: Callable[[], datetime]) -> "AccountAdmin":
+    """The tenant `name` with its settings ``url`` and ``token``."""
+    return AccountAdmin(Remote(name, settings["url"], settings["token"]), clock)
+
+
+class AccountAdmin:
+    """`plugin.ports.MailTenant` over an account-administration site."""
+
+    def __init__(self, remote: Remote, clock: Callable[[], datetime]) -> None:
+        self._remote = remote
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """The tenant's name in the settings."""
+        return self._remote.system
+
+    def status(self, account: str) -> AccountStatus:
+        """The account behind a NetID or any of its addresses, as of now.
+
+        `NotFound` if there is none; `PermanentError` for an id that cannot be one, an answer that breaks the contract
+        and an answer about somebody else; the other `RemoteError`s as `Remote.call` has them.
+        """
+        doing = f"reading the account {account!r:.80}"
+        if not account.strip() or len(account) > MAX_ID:
+            raise PermanentError(self.name, doing, f"an account id has 1 to {MAX_ID} characters")
+        reply = self._remote.call(doing, "GET", self._remote.url("v1", "accounts", account))
+        if reply.status != 200:
+            raise PermanentError(self.name, doing, f"answered {reply.status}, which tells nothing", status=reply.status)
+        said = _load(_ACCOUNT, reply)
+        known_by = {said["netid"], said["primary_address"], *said["addresses"]}
+        if account.lower() not in {known.lower() for known in known_by}:
+            raise PermanentError(self.name, doing, "the answer is about another account", status=reply.status)
+        return _status(self.name, said, self._clock())
+
+    def unblock(
+        self, status: AccountStatus, blocked: BlockedAddress, *, agent: Agent, ticket: str, key: str
+    ) -> UnblockAnswer:
+        """Ask once to unblock one listed address; the table at the top of this module says what comes of it."""
+        doing = f"unblocking {blocked.address!r:.80}"
+        try:
+            reply = self._remote.call(
+                doing,
+                "POST",
+                self._remote.url("v1", "accounts", status.netid, "office365", "unblock"),
+                json={"address": blocked.address, "requested_by": agent.email or agent.login, "ticket": ticket},
+                headers={"Idempotency-Key": key},
+            )
+            return _answer(reply, blocked.address)
+        except Throttled as error:
+            if error.status == 429:
+                raise
+            raise OutcomeUnknown(self.name, doing, error.message, status=error.status) from error
+        except Denied:
+            raise
+        except PermanentError as error:
+            limit = error.status == 409 and error.problem == UNBLOCK_LIMIT
+            return UnblockAnswer(answer=Answer.LIMIT if limit else Answer.REFUSED, detail=error.message[:MAX_DETAIL])
+
+
+def _load(schema: Schema, reply: Reply) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(reply.json())
+    except ValidationError as error:
+        wrong = "; ".join(_wrong(error.messages_dict))
+        raise PermanentError(
+            reply.system, reply.doing, f"the answer breaks the contract: {wrong:.200}", status=reply.status
+        ) from error
+    return loaded
+
+
+def _wrong(messages: Mapping[Any, Any], path: str = "") -> Iterator[str]:
+    """Each fault as ``office365.blocked_addresses.0.address: Empty.``; never a value, which may be anything."""
+    for name, told in messages.items():
+        place = f"{path}.{name}" if path else str(name)
+        if isinstance(told, Mapping):
+            yield from _wrong(told, place)
+        else:
+            yield f"{place}: {' '.join(told)}"
+
+
+def _status(tenant: str, said: Mapping[str, Any], now: datetime) -> AccountStatus:
+    blocked = _blocked(said["office365"]["blocked_addresses"])
+    sending, failure = _sending(said["office365"]["sending_status"], blocked)
+    sign_in = said["sign_in"]
+    if sign_in["state"] is SignIn.UNKNOWN:
+        failure = "; ".join(filter(None, [failure, "whether the sign-in is enabled is unknown there"]))
+    return AccountStatus(
+        tenant=tenant,
+        netid=said["netid"],
+        display_name=said["display_name"] or "",
+        primary_address=said["primary_address"],
+        addresses=tuple(said["addresses"]),
+        sending=sending,
+        blocked=blocked,
+        sign_in=SignInState(state=sign_in["state"], reason=sign_in["reason"] or None, since=_moment(sign_in["since"])),
+        checked_at=now,
+        failure=failure and f"{tenant}: {failure}",
+    )
+
+
+def _sending(stated: Sending, blocked: tuple[BlockedAddress, ...]) -> tuple[Sending, str]:
+    """The list is believed before the word, and neither is believed where they leave it open."""
+    match stated, bool(blocked):
+        case Sending.UNKNOWN, _:
+            return Sending.UNKNOWN, "the sending status is unknown there"
+        case Sending.BLOCKED, False:
+            return Sending.UNKNOWN, "says Blocked, but lists no blocked address"
+        case _, listed:
+            return Sending.BLOCKED if listed else Sending.NOT_BLOCKED, ""
+
+
+def _blocked(entries: Iterable[Mapping[str, Any]]) -> tuple[BlockedAddress, ...]:
+    """The listed addresses in their order; of one listed twice, the newest entry."""
+    newest: dict[str, BlockedAddress] = {}
+    for entry in entries:
+        reason = entry["reason"] or ""
+        found = BlockedAddress(
+            address=entry["address"],
+            reason=reason,
+            cause=read_reason(reason).cause,
+            blocked_at=_moment(entry["blocked_at"]),
+        )
+        before = newest.setdefault(found.address.lower(), found)
+        if found.blocked_at and (before.blocked_at is None or found.blocked_at > before.blocked_at):
+            newest[found.address.lower()] = found
+    return tuple(newest.values())
+
+
+def _moment(value: object) -> datetime | None:
+    """An RFC 3339 moment in UTC, also with Microsoft's seven fractional digits; None if unreadable or zoneless."""
+    try:
+        moment = datetime.fromisoformat(value.upper()) if isinstance(value, str) else None
+        return moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _answer(reply: Reply, address: str) -> UnblockAnswer:
+    said = _load(_UNBLOCK_RESULT, reply)
+    answer = ANSWERS.get((reply.status, said["result"]))
+    if answer is None:
+        return UnblockAnswer(answer=Answer.REFUSED, detail=f"answered {reply.status} with {said['result']!r}")
+    if said["address"].lower() != address.lower():
+        return UnblockAnswer(answer=Answer.REFUSED, detail=f"answered {said['result']!r} for another address")
+    return UnblockAnswer(answer=answer)
+
+
+# ── the messages ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _storable(text: str) -> None:
+    if UNSTORABLE.search(text):
+        raise ValidationError("Not proper text.")
+
+
+def _not_blank(text: str) -> None:
+    if not text.strip():
+        raise ValidationError("Empty.")
+
+
+def _text() -> fields.String:
+    """Text that may be left out."""
+    return fields.String(load_default="", allow_none=True, validate=_storable)
+
+
+def _name() -> fields.String:
+    """Text that must be there."""
+    return fields.String(required=True, validate=[_storable, _not_blank, validate.Length(max=MAX_ID)])
+
+
+class _Message(Schema):
+    class Meta:
+        unknown = EXCLUDE  # a site may say more than the contract
+
+
+class BlockedSchema(_Message):
+    address = _name()
+    reason = _text()
+    blocked_at = fields.Raw(load_default=None, allow_none=True)  # unreadable is as good as missing
+
+
+class Office365Schema(_Message):
+    sending_status = fields.Enum(Sending, by_value=True, required=True)
+    blocked_addresses = fields.List(fields.Nested(BlockedSchema), required=True)
+
+
+class SignInSchema(_Message):
+    state = fields.Enum(SignIn, by_value=True, required=True)
+    reason = _text()
+    since = fields.Raw(load_default=None, allow_none=True)
+
+
+class AccountSchema(_Message):
+    netid = _name()
+    display_name = _text()
+    primary_address = _name()
+    addresses = fields.List(_name(), required=True)
+    office365 = fields.Nested(Office365Schema, required=True)
+    sign_in = fields.Nested(SignInSchema, required=True)
+
+
+class UnblockResultSchema(_Message):
+    address = _name()
+    result = fields.String(required=True, validate=validate.OneOf([result for _, result in ANSWERS]))
+
+
+_ACCOUNT, _UNBLOCK_RESULT = AccountSchema(), UnblockResultSchema()
