@@ -334,3 +334,87 @@ class CaseState(StrEnum):
     REFUSED = "Refused"
     CLOSED = "Closed"
     OVERDUE = "Overdue"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One account's matter on one ticket."""
+
+    id: str
+    source: str
+    ticket: str
+    account: str  # the account's id in the tenant; empty while nobody has settled it
+    state: CaseState
+    round: int  # counts the blocks: listed again after a release is a new round with a new checklist
+    opened_by: str  # "triage", or the login of the agent who opened it by hand
+    created_at: datetime
+    updated_at: datetime
+    version: int  # rises with every change; an older copy is never written over a newer one
+    finding: Finding | None = None
+    status: AccountStatus | None = None
+    question: str = ""  # what a person is asked, while the account is unclear
+    candidates: tuple[str, ...] = ()
+    reason: str = ""  # why the case is where it is, in words for agents
+    unreadable_since: datetime | None = None
+    asked_at: datetime | None = None  # the last pressing of Unblock that was carried out
+    unblocked_at: datetime | None = None  # when the last release of this round was confirmed
+    escalate_after: datetime | None = None
+    complained_at: datetime | None = None  # a customer's message since the release says that mail still fails
+    relied_on: str = ""  # the earlier case whose checklist an agent relies on (rule 3)
+
+    @property
+    def reference(self) -> str:
+        """The ticket as other systems are told of it, such as ``rt:4711``."""
+        return f"{self.source}:{self.ticket}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GivenAnswer:
+    """One answered checklist item: what, by whom, when, and to which checklist."""
+
+    item: str
+    value: Mapping[str, Any]
+    agent: str  # name and login, as the journal shows it
+    answered_at: datetime
+    checklist: str  # id
+    checklist_version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asking:
+    """One address that Microsoft was asked to unblock (rule 4: unique over tenant, address and block)."""
+
+    tenant: str
+    address: str  # the listed key, verbatim
+    block: str  # which block of that address: its blocked_at, or a stand-in where Microsoft gives none
+    case: str
+    round: int
+    agent: str
+    press: str  # the task of the pressing that asked, so that a repeat of it asks nothing again
+    asked_at: datetime
+    times: int = 1  # more than one only where a named agent decided so
+    answer: Answer | None = None  # None: nobody knows whether it arrived
+    detail: str = ""
+    answered_at: datetime | None = None
+    released_at: datetime | None = None  # when a reading no longer listed it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JournalEntry:
+    """Something that happened to a case, and who did it."""
+
+    at: datetime
+    actor: str  # an agent's name and login, or "m365-unblock"
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """Work to be done by the worker, at least once. The same id twice is one task."""
+
+    id: str
+    name: str  # a function of the workflow
+    args: Mapping[str, Any]  # JSON; everything the task depends on
+    lane: str = ""  # tasks of one lane run one at a time; empty: no lane
+    not_before: datetime | None = None
+    attempt: int = 0
