@@ -1,0 +1,50 @@
+"""What a note may tell of a case. Templates see this as ``facts`` and nothing else of the case."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from plugin.model import AccountStatus, Answer, CaseState, Finding, Sending
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddressResult:
+    """What became of asking Microsoft to unblock one address."""
+
+    address: str
+    outcome: str  # in words
+    asked_at: datetime
+    asked_by: str
+    confirmed_at: datetime | None  # when a reading no longer listed it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """One case as it is now. Much of it was written by strangers; the templates show all of it as inert text."""
+
+    state: CaseState
+    finding: Finding | None
+    status: AccountStatus | None
+    results: tuple[AddressResult, ...]
+    question: str  # what a person is asked, while the account is unclear
+    candidates: tuple[str, ...]
+    agent: str  # who pressed Unblock last
+    reason: str  # why the case is where it is
+    unblocked_at: datetime | None
+    escalate_after: datetime | None
+    panel_url: str
+    earlier_unblocks: int  # confirmed releases before this round
+
+    @property
+    def account(self) -> str:
+        """The account's id in the tenant, or words that say it is not settled."""
+        return self.status.netid if self.status else "Account not settled"
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the last reading said anything; if not, a note must claim nothing."""
+        return self.status is not None and self.status.sending is not Sending.UNKNOWN
+
+    @property
+    def is_limit_reached(self) -> bool:
+        """Microsoft refused because this account was unblocked too often."""
+        return any(Answer.LIMIT.value in result.outcome for result in self.results)
