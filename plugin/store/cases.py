@@ -1,0 +1,297 @@
+"""Queries of the cases database. One transaction is one `with store.change() as change:` block.
+
+A change of state, the journal's line about it and the task it calls for commit together or not at all. Cases are saved
+with their version: who read an older one gets `Stale` and starts over.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from plugin.errors import StorageError
+from plugin.model import (
+    Answer,
+    Asking,
+    Case,
+    CaseState,
+    GivenAnswer,
+    JournalEntry,
+    Note,
+    Task,
+    UnblockAnswer,
+    Visibility,
+)
+from plugin.store import schema
+from plugin.store.engine import reading
+from plugin.store.rows import finding_of, finding_row, status_of, status_row
+
+
+class Stale(StorageError):
+    """Somebody else changed the case in between; read it again."""
+
+
+class CaseStore:
+    """The cases database. Reads are single statements; writes go through `change`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reading = reading(engine)
+
+    @contextmanager
+    def change(self) -> Iterator["Change"]:
+        """A writing transaction; `StorageError` if it does not commit."""
+        try:
+            with self._engine.begin() as connection:
+                yield Change(connection)
+        except SQLAlchemyError as error:
+            raise StorageError(f"the cases database did not take a change ({type(error).__name__})") from error
+
+    def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        try:
+            with self._reading.connect() as connection:
+                return connection.execute(query).all()
+        except SQLAlchemyError as error:
+            raise StorageError(f"the cases database could not be read ({type(error).__name__})") from error
+
+    def case(self, case_id: str) -> Case | None:
+        """One case."""
+        return next(self._cases(select(schema.cases).where(schema.cases.c.id == case_id)), None)
+
+    def cases_of_ticket(self, source: str, ticket: str) -> tuple[Case, ...]:
+        """All cases on one ticket, oldest first."""
+        table = schema.cases.c
+        query = select(schema.cases).where(table.source == source, table.ticket == ticket)
+        return tuple(self._cases(query.order_by(table.created_at, table.id)))
+
+    def cases_of_account(self, account: str) -> tuple[Case, ...]:
+        """All cases of one account, newest first."""
+        table = schema.cases.c
+        return tuple(
+            self._cases(select(schema.cases).where(table.account == account).order_by(table.created_at.desc()))
+        )
+
+    def _cases(self, query: Select[Any]) -> Iterator[Case]:
+        return (_case(row) for row in self._all(query))
+
+    def answers(self, case_id: str) -> tuple[GivenAnswer, ...]:
+        """All answers on a case, standing or not."""
+        return tuple(
+            GivenAnswer(**row._mapping)
+            for row in self._all(
+                select(*(column for column in schema.answers.c if column.name != "case")).where(
+                    schema.answers.c.case == case_id
+                )
+            )
+        )
+
+    def askings(self, tenant: str, addresses: Sequence[str]) -> tuple[Asking, ...]:
+        """Everything ever asked about these addresses, on any ticket."""
+        table = schema.askings.c
+        rows = self._all(
+            select(schema.askings).where(table.tenant == tenant, table.address.in_(addresses)).order_by(table.asked_at)
+        )
+        return tuple(_asking(row) for row in rows)
+
+    def askings_of_case(self, case: Case) -> tuple[Asking, ...]:
+        """What was asked on this case in its current round."""
+        table = schema.askings.c
+        query = select(schema.askings).where(table.case == case.id, table.round == case.round)
+        return tuple(_asking(row) for row in self._all(query.order_by(table.id)))
+
+    def journal(self, case_id: str) -> tuple[JournalEntry, ...]:
+        """What happened to a case, oldest first."""
+        table = schema.journal.c
+        rows = self._all(select(table.at, table.actor, table.what).where(table.case == case_id).order_by(table.id))
+        return tuple(JournalEntry(**row._mapping) for row in rows)
+
+    def notes(self, case_id: str) -> tuple[tuple[Note, datetime | None], ...]:
+        """The notes of a case with the moment each was surely on the ticket, oldest first."""
+        table = schema.written.c
+        return self._notes(select(schema.written).where(table.case == case_id).order_by(table.intended_at, table.key))
+
+    def note(self, key: str) -> tuple[Note, datetime | None] | None:
+        """A note that is meant to be on a ticket, and when it surely was; None if it never was meant to be."""
+        return next(iter(self._notes(select(schema.written).where(schema.written.c.key == key))), None)
+
+    def _notes(self, query: Select[Any]) -> tuple[tuple[Note, datetime | None], ...]:
+        return tuple(
+            (
+                Note(key=row.key, visibility=Visibility(row.visibility), subject=row.subject, body_html=row.body_html),
+                row.done_at,
+            )
+            for row in self._all(query)
+        )
+
+    def waiting_tasks(self, limit: int) -> tuple[Task, ...]:
+        """Tasks not yet handed to the engine, in our own order."""
+        table = schema.outbox.c
+        rows = self._all(select(schema.outbox).where(table.handed_at.is_(None)).order_by(table.seq).limit(limit))
+        return tuple(
+            Task(
+                id=row.id,
+                name=row.name,
+                args=row.args,
+                lane=row.lane,
+                not_before=row.not_before,
+                attempt=row.attempt,
+            )
+            for row in rows
+        )
+
+    def mark(self, name: str) -> str | None:
+        """Where somebody has got to."""
+        rows = self._all(select(schema.marks.c.value).where(schema.marks.c.name == name))
+        return rows[0].value if rows else None
+
+    def ping(self) -> None:
+        """Raise `StorageError` unless the database answers."""
+        self._all(select(schema.marks.c.name).limit(1))
+
+
+class Change:
+    """One transaction on the cases database."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add_case(self, case: Case) -> bool:
+        """Insert a case; False if it is there already."""
+        return self._insert(schema.cases, _case_row(case))
+
+    def save_case(self, case: Case, **changes: Any) -> Case:
+        """Write a changed case over the version it was read at; `Stale` if that is no longer the newest."""
+        changed = replace(case, **changes, version=case.version + 1)
+        table = schema.cases
+        result = self._connection.execute(
+            update(table).where(table.c.id == case.id, table.c.version == case.version).values(**_case_row(changed))
+        )
+        if result.rowcount != 1:
+            raise Stale(f"case {case.id} was changed by somebody else in between")
+        return changed
+
+    def save_answer(self, case_id: str, answer: GivenAnswer) -> None:
+        """Write one answer over an earlier one to the same item."""
+        self.drop_answer(case_id, answer.item)
+        row = {field.name: getattr(answer, field.name) for field in fields(answer)}
+        self._connection.execute(insert(schema.answers).values(case=case_id, **row))
+
+    def drop_answer(self, case_id: str, item: str) -> None:
+        """Take an answer back."""
+        table = schema.answers
+        self._connection.execute(delete(table).where(table.c.case == case_id, table.c.item == item))
+
+    def ask(self, asking: Asking) -> bool:
+        """Record that an address is about to be asked for; False if this block of it was asked for before."""
+        row = {field.name: getattr(asking, field.name) for field in fields(asking)}
+        return self._insert(schema.askings, row | {"answer": asking.answer.value if asking.answer else None})
+
+    def ask_again(self, before: Asking, asking: Asking) -> Asking:
+        """A named agent decided to ask once more for a block that was asked for before."""
+        again = replace(asking, times=before.times + 1)
+        row = {field.name: getattr(again, field.name) for field in fields(again)}
+        self._update_asking(before, **row)
+        return again
+
+    def withdraw(self, asking: Asking) -> None:
+        """Forget an asking that surely never left: nothing was sent."""
+        table = schema.askings.c
+        self._connection.execute(delete(schema.askings).where(*_is_asking(table, asking)))
+
+    def record_answer(self, asking: Asking, answer: UnblockAnswer, at: datetime) -> None:
+        """What Microsoft's side said."""
+        self._update_asking(asking, answer=answer.answer.value, detail=answer.detail, answered_at=at)
+
+    def record_release(self, asking: Asking, at: datetime) -> None:
+        """A reading no longer lists the address."""
+        self._update_asking(asking, released_at=at)
+
+    def _update_asking(self, asking: Asking, **values: Any) -> None:
+        self._connection.execute(update(schema.askings).where(*_is_asking(schema.askings.c, asking)).values(**values))
+
+    def intend(self, case_id: str, note: Note, at: datetime) -> bool:
+        """Record that a note is about to be written; False if it was meant to be before."""
+        return self._insert(
+            schema.written,
+            {
+                "key": note.key,
+                "case": case_id,
+                "intended_at": at,
+                "done_at": None,
+                "visibility": note.visibility.value,
+                "subject": note.subject,
+                "body_html": note.body_html,
+            },
+        )
+
+    def done(self, key: str, at: datetime) -> None:
+        """The note is on the ticket."""
+        self._connection.execute(update(schema.written).where(schema.written.c.key == key).values(done_at=at))
+
+    def log(self, case_id: str, entry: JournalEntry) -> None:
+        """Add a line to a case's journal."""
+        self._connection.execute(
+            insert(schema.journal).values(case=case_id, at=entry.at, actor=entry.actor, what=entry.what)
+        )
+
+    def put_task(self, task: Task) -> None:
+        """Call for work; the same id twice is one task."""
+        row = {field.name: getattr(task, field.name) for field in fields(task)}
+        self._insert(schema.outbox, row | {"args": dict(task.args), "handed_at": None})
+
+    def handed(self, tasks: Sequence[Task], at: datetime) -> None:
+        """The engine has these tasks on disk."""
+        ids = [task.id for task in tasks]
+        self._connection.execute(update(schema.outbox).where(schema.outbox.c.id.in_(ids)).values(handed_at=at))
+
+    def set_mark(self, name: str, value: str) -> None:
+        """Remember where somebody has got to."""
+        self._connection.execute(delete(schema.marks).where(schema.marks.c.name == name))
+        self._connection.execute(insert(schema.marks).values(name=name, value=value))
+
+    def use_launch(self, source: str, jti: str, expires_at: datetime, now: datetime) -> bool:
+        """Use up a launch token; False if it was used before. Expired ones are forgotten: they are refused by date."""
+        self._connection.execute(delete(schema.launches).where(schema.launches.c.expires_at < now))
+        return self._insert(schema.launches, {"jti": jti, "source": source, "expires_at": expires_at})
+
+    def _insert(self, table: Any, row: Mapping[str, Any]) -> bool:
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(insert(table).values(**row))
+        except IntegrityError:
+            return False
+        return True
+
+
+def _is_asking(table: Any, asking: Asking) -> tuple[Any, ...]:
+    return (table.tenant == asking.tenant, table.address == asking.address, table.block == asking.block)
+
+
+def _case_row(case: Case) -> dict[str, Any]:
+    row = {field.name: getattr(case, field.name) for field in fields(case)}
+    return row | {
+        "state": case.state.value,
+        "finding": finding_row(case.finding),
+        "status": status_row(case.status),
+        "candidates": list(case.candidates),
+    }
+
+
+def _case(row: Row[Any]) -> Case:
+    values = dict(row._mapping)
+    values["state"] = CaseState(values["state"])
+    values["finding"] = finding_of(values["finding"])
+    values["status"] = status_of(values["status"])
+    values["candidates"] = tuple(values["candidates"])
+    return Case(**values)
+
+
+def _asking(row: Row[Any]) -> Asking:
+    values = dict(row._mapping)
+    del values["id"]
+    values["answer"] = Answer(values["answer"]) if values["answer"] else None
+    return Asking(**values)

@@ -1,0 +1,152 @@
+"""Tables of the cases database: cases, answers, askings, what was written on tickets, the journal, and the outbox."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite keeps none of the zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        """Only aware moments go in."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        """Aware moments come out."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("source", String(40), nullable=False),
+    Column("ticket", String(200), nullable=False),
+    Column("account", String(320), nullable=False),
+    Column("state", String(40), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("opened_by", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("finding", JSON),
+    Column("status", JSON),
+    Column("question", Text, nullable=False),
+    Column("candidates", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("unreadable_since", Moment),
+    Column("asked_at", Moment),
+    Column("unblocked_at", Moment),
+    Column("escalate_after", Moment),
+    Column("complained_at", Moment),
+    Column("relied_on", String(32), nullable=False),
+    Index("cases_by_ticket", "source", "ticket"),
+    Index("cases_by_account", "account", "created_at"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("case", String(32), primary_key=True),
+    Column("item", String(80), primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("agent", String(500), nullable=False),
+    Column("answered_at", Moment, nullable=False),
+    Column("checklist", String(80), nullable=False),
+    Column("checklist_version", String(40), nullable=False),
+)
+
+askings = Table(
+    "askings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String(40), nullable=False),
+    Column("address", String(320), nullable=False),
+    Column("block", String(80), nullable=False),
+    Column("case", String(32), nullable=False, index=True),
+    Column("round", Integer, nullable=False),
+    Column("agent", String(500), nullable=False),
+    Column("press", String(300), nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("answer", String(80)),
+    Column("detail", Text, nullable=False),
+    Column("answered_at", Moment),
+    Column("released_at", Moment),
+    # Rule 4: one row for one block of one address, across all tickets.
+    UniqueConstraint("tenant", "address", "block", name="asked_once"),
+)
+
+written = Table(
+    "written",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("case", String(32), nullable=False, index=True),
+    Column("intended_at", Moment, nullable=False),
+    Column("done_at", Moment),
+    Column("visibility", String(10), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body_html", Text, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case", String(32), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(500), nullable=False),
+    Column("what", Text, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(300), nullable=False, unique=True),
+    Column("name", String(80), nullable=False),
+    Column("args", JSON, nullable=False),
+    Column("lane", String(300), nullable=False),
+    Column("not_before", Moment),
+    Column("attempt", Integer, nullable=False),
+    Column("handed_at", Moment, index=True),
+    sqlite_autoincrement=True,
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("value", String(80), nullable=False),
+)
+"""Where the relay and each catch-up scan have got to."""
+
+launches = Table(
+    "launches",
+    metadata,
+    Column("jti", String(200), primary_key=True),
+    Column("source", String(40), primary_key=True),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+"""Launch tokens that were used; a second use is refused."""
