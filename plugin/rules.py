@@ -75,6 +75,9 @@ AFTER_ASKING = frozenset({CaseState.STILL_BLOCKED, CaseState.OUTCOME_UNKNOWN, Ca
 SEEMED_OVER = AFTER_RELEASE | AFTER_ASKING | {CaseState.UNBLOCKING, CaseState.NOT_BLOCKED, CaseState.SENDING_LIMIT}
 """States after which an open checklist means another block."""
 
+ALL_CLEAR = frozenset({CaseState.NOT_BLOCKED, CaseState.SENDING_LIMIT})
+"""States that say the account may send; a reading that says nothing takes them back."""
+
 ANSWERING = frozenset({CaseState.CHECKLIST_OPEN, CaseState.READY, CaseState.BULK_SENDER})
 """States in which the checklist can be answered."""
 
@@ -178,6 +181,8 @@ def after_reading(
     case: Case, status: AccountStatus, askings: Sequence[Asking], compromise_reasons: Sequence[str]
 ) -> tuple[CaseState, str]:
     """Where a reading moves a case outside the recheck, which alone moves an `UNBLOCKING` one."""
+    if status.sending is Sending.UNKNOWN and case.state in ALL_CLEAR:
+        return first_state(case.finding, status, compromise_reasons)
     if case.state is CaseState.UNBLOCKING or status.sending is Sending.UNKNOWN:
         return case.state, case.reason
     if case.state in AFTER_RELEASE or case.state in AFTER_ASKING:
@@ -433,7 +438,7 @@ RESULTS = {
 
 def pause(attempt: int, *, first: timedelta, at_most: timedelta) -> timedelta:
     """The pause before the next attempt: doubling, capped."""
-    return min(first * 2 ** min(attempt, 20), at_most)
+    return min(first * (1 << min(attempt, 20)), at_most)
 
 
 class ClockEnd(Enum):

@@ -1,0 +1,182 @@
+"""What the desk and the workflow do to a case in the same way: take a reading, weigh the checklist, save.
+
+Every change of a case commits together with its journal line and the tasks it calls for: showing it on the ticket, and,
+after a release, the look when the clock has run out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from plugin import rules
+from plugin.checklist import Checklist
+from plugin.model import AccountStatus, Agent, Asking, Case, CaseState, GivenAnswer, JournalEntry, Sending, Task
+from plugin.naming import annotation, follow_up
+from plugin.rules import Gate
+from plugin.settings import Procedure
+from plugin.store.cases import CaseStore, Change
+
+PROGRAM = "m365-unblock"
+
+
+def signed(agent: Agent) -> str:
+    """An agent as the journal names them."""
+    return f"{agent.name} ({agent.login})" if agent.name else agent.login
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Earlier:
+    """An earlier case of the account whose completed checklist may be relied on (rule 3)."""
+
+    case: Case
+    completed_at: datetime
+    completed_by: str
+
+
+class Casework:
+    """Cases with their checklist, over the store."""
+
+    def __init__(
+        self, *, store: CaseStore, checklist: Checklist, procedure: Procedure, clock: Callable[[], datetime]
+    ) -> None:
+        self.store = store
+        self.checklist = checklist
+        self.procedure = procedure
+        self.clock = clock
+
+    # ── weighing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def standing(self, case: Case) -> dict[str, GivenAnswer]:
+        """The answers of a case that still count."""
+        if case.status is None:
+            return {}
+        return rules.standing(self.store.answers(case.id), self.checklist, case.status, after=case.unblocked_at)
+
+    def relies(self, case: Case) -> bool:
+        """Whether an agent relies on an earlier checklist, and it still counts."""
+        earlier = self.store.case(case.relied_on) if case.relied_on else None
+        return earlier is not None and self._counts(case, earlier)
+
+    def earlier(self, case: Case) -> Earlier | None:
+        """The newest earlier checklist of the account that may be relied on."""
+        if not case.account or case.state not in rules.PRESSING:
+            return None
+        for other in self.store.cases_of_account(case.account):
+            if other.id != case.id and self._counts(case, other):
+                last = max(self.store.answers(other.id), key=lambda answer: answer.answered_at)
+                return Earlier(case=other, completed_at=last.answered_at, completed_by=last.agent)
+        return None
+
+    def _counts(self, case: Case, earlier: Case) -> bool:
+        return case.status is not None and rules.may_rely_on(
+            self.store.answers(earlier.id),
+            self.checklist,
+            case.status,
+            now=self.clock(),
+            window=self.procedure.rely_on_earlier_for,
+        )
+
+    def gate(self, case: Case, agent: Agent) -> Gate:
+        """Whether this agent may press Unblock on this case as it was last read."""
+        return rules.gate(
+            case,
+            agent,
+            self.checklist,
+            self.standing(case),
+            relied=self.relies(case),
+            compromise_reasons=self.procedure.compromise_reasons,
+            while_sign_in_disabled=self.procedure.unblock_while_sign_in_disabled,
+        )
+
+    def askings(self, status: AccountStatus) -> tuple[Asking, ...]:
+        """Everything ever asked about an account's addresses, on any ticket."""
+        listed = {blocked.address for blocked in status.blocked}
+        return self.store.askings(status.tenant, sorted(listed.union(status.addresses)))
+
+    # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def take(self, case: Case, status: AccountStatus, what: str, *, agent: Agent | None = None) -> Case:
+        """A reading moves the case (`rules.moved`); then the checklist decides between open and ready."""
+        read = rules.moved(
+            case,
+            status,
+            self.askings(status),
+            compromise_reasons=self.procedure.compromise_reasons,
+            follow_up_after=self.procedure.follow_up_after,
+            now=self.clock(),
+        )
+        if agent is None and _says_the_same(read, self.store.case(case.id)):
+            return case
+        return self.restate(self.save(read, f"{what} {told(status)}".strip(), agent=agent))
+
+    def enter(self, case: Case, state: CaseState, reason: str, what: str) -> Case:
+        """The workflow moves a case to a state."""
+        return self.save(
+            rules.entered(case, state, reason, follow_up_after=self.procedure.follow_up_after, now=self.clock()), what
+        )
+
+    def restate(self, case: Case) -> Case:
+        """Checklist open, Ready, or the road that an answer leads to."""
+        if case.state not in rules.ANSWERING:
+            return case
+        state, lead = rules.answered_state(case, self.checklist, self.standing(case), relied=self.relies(case))
+        if state is case.state:
+            return case
+        reason = lead.because if lead else ""
+        return self.save(replace(case, state=state, reason=reason), f"The case is “{state}”. {reason}".strip())
+
+    def save(self, case: Case, what: str, *, agent: Agent | None = None, tasks: Sequence[Task] = ()) -> Case:
+        """Write a changed case over the version it was read at, with all that must commit with it."""
+        with self.store.change() as change:
+            return self.save_in(change, case, what, agent=agent, tasks=tasks)
+
+    def save_in(
+        self, change: Change, case: Case, what: str, *, agent: Agent | None = None, tasks: Sequence[Task] = ()
+    ) -> Case:
+        """The same within a transaction that does more."""
+        now = self.clock()
+        before = self.store.case(case.id)
+        saved = change.save_case(replace(case, updated_at=now))
+        change.log(saved.id, JournalEntry(at=now, actor=signed(agent) if agent else PROGRAM, what=what))
+        self._note_releases(change, saved)
+        if saved.state is CaseState.UNBLOCKED and (before is None or before.state is not CaseState.UNBLOCKED):
+            change.put_task(follow_up(saved))
+        for task in (annotation(saved), *tasks):
+            change.put_task(task)
+        return saved
+
+    def _note_releases(self, change: Change, case: Case) -> None:
+        if case.status is None or case.status.sending is Sending.UNKNOWN:
+            return
+        askings = self.askings(case.status)
+        listed = rules.still_listed(askings, case.status)
+        for asking in askings:
+            if asking.released_at is None and asking not in listed:
+                change.record_release(asking, case.status.checked_at)
+
+
+def _says_the_same(read: Case, kept: Case | None) -> bool:
+    """Whether a reading tells nothing new: only the moment of reading differs."""
+    if kept is None or kept.status is None or read.status is None:
+        return False
+    return replace(read, status=replace(read.status, checked_at=kept.status.checked_at)) == kept
+
+
+def told(status: AccountStatus) -> str:
+    """A reading in one line, for the journal."""
+    listed = ", ".join(blocked.address for blocked in status.blocked)
+    reason = f": {status.sign_in.reason}" if status.sign_in.reason else ""
+    parts = [
+        f"Sending {status.sending}" + (f" ({listed})" if listed else ""),
+        f"sign-in {status.sign_in.state}{reason}",
+    ]
+    return "; ".join(part for part in (*parts, status.failure) if part) + "."
+
+
+def answer_told(text: str, value: Mapping[str, object] | None) -> str:
+    """An answer in one line, for the journal."""
+    if value is None:
+        return f"Took back: {text}"
+    words = {True: "yes", False: "no"}
+    given = ", ".join(f"{words[item] if isinstance(item, bool) else item}" for item in value.values())
+    return f"Answered “{text}”: {given}"

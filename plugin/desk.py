@@ -1,0 +1,258 @@
+"""What an agent sees of a ticket's cases and does about them. Called by the panel; every action names its agent.
+
+An action checks the agent's role, changes the case and its journal in one transaction and leaves the outside work
+(notes, tags, the asking itself) to the worker, by a task that commits with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from plugin import checklist as checklists
+from plugin import rules
+from plugin.casework import Casework, Earlier, answer_told, signed
+from plugin.checklist import Item, Lead
+from plugin.errors import NotAllowed, NotFound, RemoteError
+from plugin.model import (
+    AccountStatus,
+    Agent,
+    Asking,
+    Case,
+    CaseState,
+    GivenAnswer,
+    JournalEntry,
+    Note,
+    Role,
+    Task,
+)
+from plugin.naming import account_lane, case_id_of, note_key, ticket_lane
+from plugin.notes.texts import ReplyKind, Texts, public_note, says_too_much
+from plugin.ports import MailTenant
+from plugin.rules import Gate
+
+REPLY_FOR = {CaseState.UNBLOCKED: ReplyKind.CUSTOMER, CaseState.BULK_SENDER: ReplyKind.BULK_SENDER}
+"""The public reply that fits a state, where one does."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """A note as it was posted, or is about to be."""
+
+    note: Note
+    posted_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseView:
+    """All that the panel shows of one case to one agent."""
+
+    case: Case
+    items: tuple[Item, ...]  # asked of this account, in order
+    answers: Mapping[str, GivenAnswer]  # those that still count, by item
+    stale_answers: Mapping[str, GivenAnswer]  # given before the newest block: to be given again
+    lead: Lead | None  # the road an answer leads to
+    gate: Gate
+    relies: bool  # on an earlier checklist that still counts
+    earlier: Earlier | None  # rule 3: offered, not yet relied on
+    askings: tuple[Asking, ...]  # of this round
+    notes: tuple[Written, ...]
+    journal: tuple[JournalEntry, ...]
+    reply: ReplyKind | None  # the public reply that fits now
+    reply_sent: bool
+    may_act: bool  # the role allows answering
+
+
+class Desk:
+    """The agent's side of the procedure."""
+
+    def __init__(self, *, casework: Casework, tenant: MailTenant, texts: Texts) -> None:
+        self._work = casework
+        self._store = casework.store
+        self._tenant = tenant
+        self._texts = texts
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def views(self, source: str, ticket: str, agent: Agent) -> tuple[CaseView, ...]:
+        """Every case on a ticket, the one that most needs somebody first."""
+        cases = sorted(self._store.cases_of_ticket(source, ticket), key=lambda case: rules.URGENCY.index(case.state))
+        return tuple(self.view(case, agent) for case in cases)
+
+    def view(self, case: Case, agent: Agent) -> CaseView:
+        """One case as this agent sees it."""
+        standing = self._work.standing(case)
+        relies = self._work.relies(case)
+        written = tuple(Written(note=note, posted_at=at) for note, at in self._store.notes(case.id))
+        reply = REPLY_FOR.get(case.state)
+        return CaseView(
+            case=case,
+            items=checklists.asked(self._work.checklist, sign_in=case.status.sign_in) if case.status else (),
+            answers=standing,
+            stale_answers={row.item: row for row in self._store.answers(case.id) if row.item not in standing},
+            lead=rules.answered_state(case, self._work.checklist, standing, relied=relies)[1],
+            gate=self._work.gate(case, agent),
+            relies=relies,
+            earlier=None if relies else self._work.earlier(case),
+            askings=self._store.askings_of_case(case),
+            notes=written,
+            journal=self._store.journal(case.id),
+            reply=reply,
+            reply_sent=reply is not None and any(row.note.key == _reply_key(case, reply) for row in written),
+            may_act=agent.role is not Role.VIEWER,
+        )
+
+    def case(self, source: str, ticket: str, case_id: str) -> Case:
+        """A case that must be on this ticket; `NotAllowed` otherwise."""
+        case = self._store.case(case_id)
+        if case is None or (case.source, case.ticket) != (source, ticket):
+            raise NotAllowed("This case is not on this ticket. Reload the ticket.")
+        return case
+
+    def reply_text(self, kind: ReplyKind) -> str:
+        """The reply to the customer, to preview and edit."""
+        return self._texts.reply(kind)
+
+    def use_launch(self, source: str, jti: str, expires_at: datetime) -> None:
+        """Use up a launch token; `NotAllowed` the second time."""
+        with self._store.change() as change:
+            if not change.use_launch(source, jti, expires_at, self._work.clock()):
+                raise NotAllowed("This link to the panel was used before. Reload the ticket to get a new one.")
+
+    # ── acting ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def refresh(self, case: Case, agent: Agent) -> Case:
+        """Read the account again, now."""
+        return self._work.take(case, self._read(case.account), "Read again.", agent=agent) if case.account else case
+
+    def answer(self, case: Case, item_id: str, form: Mapping[str, str], agent: Agent) -> Case:
+        """Answer one item of the checklist, or take the answer back."""
+        _must_act(agent)
+        if case.state not in rules.PRESSING:
+            raise NotAllowed(f"The case is “{case.state}”; its checklist cannot be answered now.")
+        item = next((item for item in self._work.checklist.items if item.id == item_id), None)
+        if item is None:
+            raise NotAllowed("The checklist has changed. Reload the ticket.")
+        value = checklists.read_answer(item, form)
+        now = self._work.clock()
+        with self._store.change() as change:
+            if value is None:
+                change.drop_answer(case.id, item.id)
+            else:
+                change.save_answer(case.id, self._given(item, value, agent, now))
+            change.log(case.id, JournalEntry(at=now, actor=signed(agent), what=answer_told(item.text, value)))
+        return self._work.restate(case)
+
+    def _given(self, item: Item, value: Mapping[str, object], agent: Agent, now: datetime) -> GivenAnswer:
+        return GivenAnswer(
+            item=item.id,
+            value=value,
+            agent=signed(agent),
+            answered_at=now,
+            checklist=self._work.checklist.id,
+            checklist_version=self._work.checklist.version,
+        )
+
+    def rely_on(self, case: Case, earlier_id: str, agent: Agent) -> Case:
+        """Rule 3: the agent says by name that the earlier checklist still holds."""
+        _must_act(agent)
+        earlier = self._work.earlier(case)
+        if earlier is None or earlier.case.id != earlier_id:
+            raise NotAllowed("That earlier checklist cannot be relied on (any more). Answer this one.")
+        what = f"Relies on the checklist of ticket {earlier.case.reference}, completed by {earlier.completed_by}."
+        return self._work.restate(self._work.save(replace(case, relied_on=earlier_id), what, agent=agent))
+
+    def unblock(self, case: Case, agent: Agent) -> Case:
+        """Rule 1: press Unblock. The worker reads and checks everything once more before it asks."""
+        gate = self._work.gate(case, agent)
+        if not gate.is_open:
+            raise NotAllowed(" ".join(gate.reasons))
+        press = f"unblock:{case.id}:{case.version}"
+        task = Task(
+            id=press,
+            name="unblock",
+            args={"case": case.id, "agent": agent.as_json(), "press": press, "from_state": case.state.value},
+            lane=account_lane(case),
+        )
+        pressed = replace(case, state=CaseState.UNBLOCKING, asked_at=self._work.clock(), reason="")
+        return self._work.save(pressed, "Pressed Unblock.", agent=agent, tasks=[task])
+
+    def choose_account(self, case: Case, account: str, agent: Agent) -> Case:
+        """Say which account an unclear case is about."""
+        _must_act(agent)
+        if case.state is not CaseState.NEEDS_PERSON or case.account:
+            raise NotAllowed("The account of this case is settled already.")
+        status = self._read(account.strip())
+        self._refuse_twin(case, status)
+        chosen = replace(case, account=status.netid, question="", candidates=())
+        return self._work.take(chosen, status, f"Chose the account {status.netid}.", agent=agent)
+
+    def open_case(self, source: str, ticket: str, account: str, agent: Agent) -> Case:
+        """Open a case by hand: a phone call, or something triage missed."""
+        _must_act(agent)
+        status = self._read(account.strip())
+        now = self._work.clock()
+        case = Case(
+            id=case_id_of(source, ticket, status.netid),
+            source=source,
+            ticket=ticket,
+            account=status.netid,
+            state=CaseState.RECEIVED,
+            round=1,
+            opened_by=agent.login,
+            created_at=now,
+            updated_at=now,
+            version=1,
+        )
+        self._refuse_twin(case, status)
+        with self._store.change() as change:
+            change.add_case(case)
+        return self._work.take(case, status, "Opened the case by hand.", agent=agent)
+
+    def send_reply(self, case: Case, kind: ReplyKind, text: str, agent: Agent) -> Case:
+        """Rule 6: send the customer a text that this agent has seen."""
+        _must_act(agent)
+        if REPLY_FOR.get(case.state) is not kind:
+            raise NotAllowed(f"The case is “{case.state}”; this reply does not fit.")
+        if not text.strip() or len(text) > 10_000:
+            raise NotAllowed("The reply is empty or too long.")
+        words = says_too_much(text, case.status, case.finding)
+        if words:
+            raise NotAllowed(
+                f"Not sent. Take out: {', '.join(words)}. The attacker may be reading that mailbox, so a reply never "
+                "names addresses, reasons or findings."
+            )
+        note = public_note(_reply_key(case, kind), text)
+        task = Task(
+            id=f"post:{note.key}",
+            name="post",
+            args={"case": case.id, "key": note.key},
+            lane=ticket_lane(case.source, case.ticket),
+        )
+        with self._store.change() as change:
+            if not change.intend(case.id, note, self._work.clock()):
+                raise NotAllowed("This reply was sent before.")
+            return self._work.save_in(change, case, "Sent the reply to the customer.", agent=agent, tasks=[task])
+
+    # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _refuse_twin(self, case: Case, status: AccountStatus) -> None:
+        others = self._store.cases_of_ticket(case.source, case.ticket)
+        if any(other.account == status.netid for other in others):
+            raise NotAllowed(f"There is a case for {status.netid} on this ticket already.")
+
+    def _read(self, account: str) -> AccountStatus:
+        try:
+            return self._tenant.status(account)
+        except NotFound as error:
+            raise NotAllowed(f"There is no account “{account}”. Type a NetID or one of its addresses.") from error
+        except RemoteError as error:
+            raise NotAllowed(f"The account could not be read. {error}. Nothing was changed; try again.") from error
+
+
+def _must_act(agent: Agent) -> None:
+    if agent.role is Role.VIEWER:
+        raise NotAllowed("You are signed in as a viewer; only agents may do this.")
+
+
+def _reply_key(case: Case, kind: ReplyKind) -> str:
+    return note_key(case, f"reply-{kind.value}")

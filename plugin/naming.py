@@ -1,0 +1,46 @@
+"""Names that must come out the same on every repeat: case ids, note keys, task ids, lanes."""
+
+from hashlib import sha256
+
+from plugin.model import Case, Task
+
+
+def case_id_of(source: str, ticket: str, account: str) -> str:
+    """The id of an account's case on a ticket; the same after a lost database, so that no note is posted anew."""
+    return sha256(f"{source}\x00{ticket}\x00{account}".encode()).hexdigest()[:20]
+
+
+def note_key(case: Case, what: str) -> str:
+    """The key of a note: one per case, round and occasion."""
+    return f"m365-unblock/{case.id}/{case.round}/{what}"
+
+
+def ticket_lane(source: str, ticket: str) -> str:
+    """Writes to one ticket go one at a time, in order."""
+    return f"ticket {source}:{ticket}"
+
+
+def account_lane(case: Case) -> str:
+    """Work on one account goes one at a time, whatever ticket it came from."""
+    return f"account {case.account}" if case.account else ticket_lane(case.source, case.ticket)
+
+
+def annotation(case: Case) -> Task:
+    """Show this version of the case on its ticket."""
+    return Task(
+        id=f"annotate:{case.id}:{case.version}",
+        name="annotate",
+        args={"case": case.id},
+        lane=ticket_lane(case.source, case.ticket),
+    )
+
+
+def follow_up(case: Case) -> Task:
+    """Look again when the clock of the release has run out."""
+    return Task(
+        id=f"follow-up:{case.id}:{case.version}",
+        name="follow_up",
+        args={"case": case.id, "round": case.round},
+        lane=account_lane(case),
+        not_before=case.escalate_after,
+    )
