@@ -1,0 +1,63 @@
+# Two commands: `make demo` plays the main job on embedded parts, `make test` runs the tests. Each sets up what it needs.
+# A second run installs nothing again: the stamps below carry the requirements they were made from.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-real lint help requirements clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: $(VENV)/.dev ## Play the main job; ONCE=1 plays it to its end and stops
+	$(BIN)/m365-unblock demo $(if $(ONCE),--once)
+
+test: $(VENV)/.dev ## Run the linters, the type checker and the tests that need only Python
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not real"
+
+test-real: $(VENV)/.real ## Run the tests that need Debian packages (a browser); installs them where it may
+	$(BIN)/python -m pytest -m real
+
+lint: $(VENV)/.dev ## Format and lint
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/mypy
+
+requirements: ## Renew the hashed requirements files (needs uv)
+	for set in main: dev:--extra=dev real:"--extra=dev --extra=real"; do \
+	  uv pip compile pyproject.toml $${set#*:} --generate-hashes --no-header --no-emit-index-url --universal \
+	    --python-version 3.11 --quiet --upgrade --output-file requirements/$${set%%:*}.txt; done
+
+clean: ## Remove the environment and the demo's files
+	rm -rf $(VENV) .demo
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || $(MAKE) --no-print-directory venv-by-apt
+
+# Debian's python3 has no ensurepip until python3-venv is installed.
+.PHONY: venv-by-apt
+venv-by-apt:
+	rm -rf $(VENV)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -q && apt-get install -q -y --no-install-recommends python3-venv; \
+	else echo "Python's venv module is missing: run  sudo apt-get install python3-venv  and try again"; exit 1; fi
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.real: requirements/real.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/real.txt
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -q && apt-get install -q -y --no-install-recommends chromium; \
+	  else echo "chromium is missing: run  sudo apt-get install chromium  and try again"; exit 1; fi; }
+	@touch $@

@@ -1,0 +1,141 @@
+"""The composition root: reads the settings, builds the collaborators, knows the real classes; for the command only."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from flask import Flask
+from sqlalchemy.engine import make_url
+
+from plugin import checklist as checklists
+from plugin import mail_tenants, panel, status_pages
+from plugin.annotation import Annotation
+from plugin.casework import Casework
+from plugin.desk import Desk
+from plugin.engine import Engine
+from plugin.model import Case
+from plugin.notes.texts import Texts
+from plugin.ports import MailTenant, TicketSystem
+from plugin.settings import Settings
+from plugin.store import migrations
+from plugin.store.cases import CaseStore
+from plugin.store.deliveries import DeliveryStore
+from plugin.store.engine import open_engine
+from plugin.workflow import Workflow
+from webhooks import receiver, ticket_systems
+
+
+def now() -> datetime:
+    """The one clock of the real program."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that web and worker are made of; each part is made when first asked for."""
+
+    settings: Settings
+    clock: Callable[[], datetime] = now
+
+    @cached_property
+    def sources(self) -> dict[str, TicketSystem]:
+        """The configured ticket systems by name."""
+        return {name: ticket_systems.connect(name, chosen) for name, chosen in self.settings.sources.items()}
+
+    @cached_property
+    def tenant(self) -> MailTenant:
+        """The mail tenant; the settings allow exactly one."""
+        ((name, chosen),) = self.settings.mail_tenants.items()
+        return mail_tenants.connect(name, chosen, self.clock)
+
+    @cached_property
+    def casework(self) -> Casework:
+        """Cases and their checklist."""
+        return Casework(
+            store=CaseStore(open_engine(self.settings.cases_url)),
+            checklist=checklists.load(self.settings.checklist_file or checklists.default_path()),
+            procedure=self.settings.procedure,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def deliveries(self) -> DeliveryStore:
+        """What was accepted."""
+        return DeliveryStore(open_engine(self.settings.deliveries_url))
+
+    @cached_property
+    def texts(self) -> Texts:
+        """What people read."""
+        return Texts(overrides=self.settings.templates, links=self.settings.links, zone=self.settings.zone)
+
+    @cached_property
+    def workflow(self) -> Workflow:
+        """The procedure."""
+        annotation = Annotation(
+            casework=self.casework, sources=self.sources, texts=self.texts, panel_address=self._panel_address
+        )
+        return Workflow(
+            casework=self.casework,
+            sources=self.sources,
+            tenant=self.tenant,
+            annotation=annotation,
+            domains=self.settings.domains,
+        )
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the procedure."""
+        return Engine(
+            url=self.settings.engine_url,
+            tasks=self.workflow.tasks(),
+            store=self.casework.store,
+            deliveries=self.deliveries,
+            sources=self.sources,
+            procedure=self.settings.procedure,
+            clock=self.clock,
+        )
+
+    def _panel_address(self, case: Case) -> str:
+        return f"{self.settings.public_url}/panel/{quote(case.source)}/{quote(case.ticket, safe='')}"
+
+    def migrate(self) -> None:
+        """Bring our databases to the newest form; on SQLite, make their folder first."""
+        for url in (self.settings.deliveries_url, self.settings.cases_url, self.settings.engine_url):
+            place = make_url(url)
+            if place.get_backend_name() == "sqlite" and place.database:
+                Path(place.database).parent.mkdir(parents=True, exist_ok=True)
+        migrations.upgrade("deliveries", self.settings.deliveries_url)
+        migrations.upgrade("cases", self.settings.cases_url)
+
+
+def create_app(parts: Parts) -> Flask:
+    """The web process: receiver, panel, and what operators ask."""
+    app = Flask("plugin", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 2 * 1024 * 1024
+    settings = parts.settings
+    app.register_blueprint(receiver.blueprint(parts.sources, parts.deliveries, parts.clock))
+    app.register_blueprint(
+        panel.blueprint(
+            desk=Desk(casework=parts.casework, tenant=parts.tenant, texts=parts.texts),
+            sources=parts.sources,
+            origins={name: chosen.get("panel_origins", []) for name, chosen in settings.sources.items()},
+            secret=settings.panel_secret.encode() if settings.panel_secret else secrets.token_bytes(32),
+            links=settings.links,
+            zone=settings.zone,
+            clock=parts.clock,
+        )
+    )
+    app.register_blueprint(status_pages.blueprint(parts.deliveries, parts.casework.store))
+    return app
+
+
+def set_up_logging() -> None:
+    """One line an event on standard error, for whatever collects it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for noisy in ("dbos", "alembic", "werkzeug"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,151 @@
+"""The command: m365-unblock serve | web | worker | db upgrade | status | demo."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from plugin.errors import PluginError, SettingsError
+from plugin.settings import Settings, load
+
+CONFIG = click.option(
+    "--config",
+    "path",
+    envvar="M365_UNBLOCK_CONFIG",
+    default="m365-unblock.toml",
+    show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The settings file.",
+)
+
+
+@click.group()
+@click.version_option(package_name="m365-unblock")
+def main() -> None:
+    """Unblocks Microsoft 365 accounts that may not send mail, from inside the ticket."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors for the person who reads them, not a traceback."""
+    try:
+        yield
+    except PluginError as error:
+        click.echo(f"m365-unblock: {error}", err=True)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+def _settings(path: Path) -> Settings:
+    return load(path, os.environ)
+
+
+@main.command()
+@CONFIG
+def serve(path: Path) -> None:
+    """Run everything: the web process and the worker, each a process of its own."""
+    from plugin.serving import Pair
+
+    with _told():
+        _migrated(path)
+        pair = Pair(path)
+        pair.start()
+        _on_signals(pair.stop)
+        sys.exit(pair.wait())
+
+
+@main.command()
+@CONFIG
+def web(path: Path) -> None:
+    """Run the web process: webhook receiver and panel."""
+    from plugin.app import Parts, create_app, set_up_logging
+    from plugin.serving import run_gunicorn
+
+    with _told():
+        set_up_logging()
+        parts = Parts(_settings(path))
+        parts.migrate()
+        run_gunicorn(lambda: create_app(parts), parts.settings)
+
+
+@main.command()
+@CONFIG
+def worker(path: Path) -> None:
+    """Run the worker: the procedure."""
+    from sqlalchemy.engine import make_url
+
+    from plugin.app import Parts, set_up_logging
+
+    with _told():
+        set_up_logging()
+        parts = Parts(_settings(path))
+        parts.migrate()
+        database = make_url(parts.settings.engine_url).database or "engine"
+        parts.engine.start(Path(database).with_suffix(".lock"))
+        stopped = threading.Event()
+        _on_signals(stopped.set)
+        stopped.wait()
+        parts.engine.stop()
+
+
+@main.group()
+def db() -> None:
+    """The databases."""
+
+
+@db.command()
+@CONFIG
+def upgrade(path: Path) -> None:
+    """Bring the databases to the newest form; changes nothing when run twice."""
+    with _told():
+        _migrated(path)
+        click.echo("The databases are up to date.")
+
+
+@main.command()
+@CONFIG
+@click.argument("account")
+def status(path: Path, account: str) -> None:
+    """Read one account: a NetID or any of its addresses."""
+    from plugin.app import Parts
+    from plugin.casework import told
+
+    with _told():
+        read = Parts(_settings(path)).tenant.status(account)
+        click.echo(f"{read.display_name} ({read.netid}), {read.primary_address}")
+        click.echo(told(read))
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Play the story to its end and stop; non-zero where a step did not happen.")
+@click.option("--port", default=8800, show_default=True, help="The plugin's port; desk and tenant take the next two.")
+def demo(once: bool, port: int) -> None:
+    """The main job on embedded parts: no account anywhere is needed."""
+    from plugin.demo.story import play
+
+    with _told():
+        sys.exit(play(once=once, port=port))
+
+
+def _migrated(path: Path) -> None:
+    from plugin.app import Parts
+
+    Parts(_settings(path)).migrate()
+
+
+def _on_signals(stop: Callable[[], Any]) -> None:
+    def handle(_signum: int, _frame: FrameType | None) -> None:
+        stop()
+
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, handle)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The import rule (CONTRIBUTING, “Where things go”): straight data flow, held by a table of every module."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# A module may import from its own layer where that is listed, and from the layers named here; nothing else of ours.
+LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    # name: (modules or packages, layers they may import)
+    "words": (("plugin.model", "plugin.errors"), ("words",)),
+    "manifest": (("plugin.manifest",), ()),
+    "log": (("plugin.log",), ()),
+    "triage": (("plugin.triage",), ("words", "triage")),
+    "checklist": (("plugin.checklist",), ("words",)),
+    "notes": (("plugin.notes",), ("words", "notes")),
+    "names": (("plugin.naming",), ("words",)),
+    "rules": (("plugin.rules",), ("words", "checklist")),
+    "launch": (("plugin.launch_token",), ("words",)),
+    "settings": (("plugin.settings",), ("words", "manifest")),
+    "ports": (("plugin.ports",), ("words",)),
+    "http": (("plugin.http", "plugin.transport"), ("words", "http")),
+    "store": (("plugin.store",), ("words", "store")),
+    "tenants": (("plugin.mail_tenants",), ("words", "ports", "http", "tenants", "manifest")),
+    "casework": (("plugin.casework",), ("words", "names", "checklist", "rules", "settings", "store")),
+    "desk": (
+        ("plugin.desk",),
+        ("words", "names", "checklist", "rules", "notes", "ports", "casework"),
+    ),
+    "workflow": (
+        ("plugin.workflow", "plugin.annotation", "plugin.reading"),
+        ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "workflow"),
+    ),
+    "engine": (("plugin.engine",), ("words", "names", "log", "rules", "ports", "settings", "store")),
+    "panel": (
+        ("plugin.panel",),
+        ("words", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
+    ),
+    "status": (("plugin.status_pages",), ("words", "store")),
+    "signatures": (("webhooks.signatures",), ("words",)),
+    "webhooks": (
+        ("webhooks.payloads", "webhooks.ticket_systems"),
+        ("words", "ports", "manifest"),
+    ),
+    "receiver": (("webhooks.receiver",), ("words", "ports", "log", "store")),
+    "generic": (
+        ("webhooks.generic",),
+        ("words", "ports", "http", "launch", "signatures", "webhooks", "generic"),
+    ),
+    "serving": (("plugin.serving",), ("settings", "log")),
+    "demo": (("plugin.demo",), ("demo",)),
+    "app": (
+        ("plugin.app",),
+        (
+            "words", "settings", "checklist", "notes", "ports", "tenants", "store", "casework", "desk", "workflow",
+            "engine", "panel", "status", "receiver", "webhooks",
+        ),
+    ),
+    "command": (("plugin.cli",), ("words", "settings", "app", "serving", "casework", "demo", "triage")),
+}  # fmt: skip
+
+
+def modules() -> list[str]:
+    """Every module of the program, by its dotted name."""
+    files = [file for package in ("plugin", "webhooks") for file in (ROOT / package).rglob("*.py")]
+    names = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
+    return sorted(name.removesuffix(".__init__") for name in names if ".versions." not in name)
+
+
+def layer_of(module: str) -> str | None:
+    """The layer a module belongs to: its own entry, or its package's."""
+    for layer, (members, _) in LAYERS.items():
+        if any(module == member or module.startswith(member + ".") for member in members):
+            return layer
+    return None
+
+
+def imports_of(module: str) -> set[str]:
+    """What of ours a module imports, at its top or anywhere else in it."""
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    known, found = set(modules()), set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{module}: imports are written in full"
+            deeper = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (deeper & known) | ({node.module} if deeper - known else set())
+    return {name for name in found if name.split(".")[0] in ("plugin", "webhooks")}
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name not in ("plugin", "webhooks")])
+def test_a_module_has_a_place_and_imports_only_what_its_place_may(module: str) -> None:
+    layer = layer_of(module)
+    assert layer is not None, f"{module} has no place in the table above; give it one"
+    allowed = LAYERS[layer][1]
+    wrong = {name: layer_of(name) for name in imports_of(module) if layer_of(name) not in allowed and name != module}
+    assert not wrong, f"{module} ({layer}) may not import {wrong}"
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name.startswith("plugin")])
+def test_only_the_composition_root_knows_the_ticket_systems(module: str) -> None:
+    assert module == "plugin.app" or not any(name.startswith("webhooks") for name in imports_of(module))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_vendor_is_named_outside_its_own_folder(module: str) -> None:
+    """Our words inside, theirs in their adapter; the mail side speaks of Microsoft, which is its subject."""
+    path = ROOT.joinpath(*module.split("."))
+    text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text("utf-8").lower()
+    vendors = ("zammad", "zendesk", "request_tracker", "jira", "freshdesk", "glpi", "servicenow")
+    named = [vendor for vendor in vendors if vendor in text and vendor not in module]
+    assert not named or module == "webhooks.signatures", f"{module} names {named}"

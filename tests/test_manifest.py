@@ -1,0 +1,87 @@
+"""plugin.json says what the program does, and the program does what it says."""
+
+import json
+import tomllib
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from plugin import rules
+from plugin.annotation import shown_fields
+from plugin.manifest import manifest
+from plugin.model import Case, CaseState
+
+ROOT = Path(__file__).parent.parent
+NOW = datetime(2026, 11, 24, 14, 5, tzinfo=UTC)
+
+
+def test_the_manifest_fits_its_schema() -> None:
+    schema = json.loads((ROOT / "plugin" / "plugin.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(manifest())
+
+
+def test_the_settings_schema_is_a_proper_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(manifest()["settings"])
+
+
+def test_name_version_and_licence_are_those_of_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert (manifest()["id"], manifest()["version"], manifest()["license"]) == (
+        project["name"],
+        project["version"],
+        project["license"],
+    )
+
+
+def test_every_tag_the_program_sets_is_promised_and_every_promised_one_is_set() -> None:
+    assert set(rules.TAG_OF.values()) == set(manifest()["tags"])
+
+
+def test_every_state_but_received_has_a_tag_and_a_place_among_the_others() -> None:
+    assert set(rules.TAG_OF) == set(CaseState) - {CaseState.RECEIVED}
+    assert sorted(rules.URGENCY) == sorted(CaseState)
+
+
+def test_every_field_the_program_writes_is_promised_and_every_promised_one_is_written() -> None:
+    case = Case(
+        id="c", source="desk", ticket="1", account="", state=CaseState.RECEIVED, round=1, opened_by="triage",
+        created_at=NOW, updated_at=NOW, version=1,
+    )  # fmt: skip
+    assert set(shown_fields(case)) == set(manifest()["fields"])
+
+
+@pytest.mark.parametrize("system", manifest()["ticket_systems"], ids=lambda system: system["id"])
+def test_a_declared_ticket_system_has_its_folder_its_fixtures_and_its_guide(system: dict[str, Any]) -> None:
+    assert import_module(f"webhooks.{system['id']}.adapter")
+    assert any((ROOT / "tests" / "fixtures" / "webhooks" / system["id"]).iterdir())
+    assert (ROOT / system["guide"]).is_file()
+
+
+def test_no_ticket_system_has_a_folder_without_being_declared() -> None:
+    folders = {path.parent.name for path in (ROOT / "webhooks").glob("*/adapter.py")}
+    assert folders == {system["id"] for system in manifest()["ticket_systems"]}
+
+
+@pytest.mark.parametrize("tenant", manifest()["mail_tenants"], ids=lambda tenant: tenant["id"])
+def test_a_declared_mail_tenant_has_its_file_and_its_guide(tenant: dict[str, Any]) -> None:
+    assert import_module(f"plugin.mail_tenants.{tenant['id']}")
+    assert (ROOT / tenant["guide"]).is_file()
+
+
+def test_every_setting_is_described() -> None:
+    def undescribed(node: Any, place: str) -> list[str]:
+        found = []
+        for key, value in node.get("properties", {}).items():
+            if isinstance(value, dict) and "description" not in value:
+                found.append(f"{place}.{key}")
+            found += undescribed(value if isinstance(value, dict) else {}, f"{place}.{key}")
+        return found
+
+    settings = manifest()["settings"]
+    parts = [settings, settings["$defs"]["generic"], settings["$defs"]["account_admin"]]
+    assert [place for part in parts for place in undescribed(part, "settings")] == []
