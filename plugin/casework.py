@@ -14,9 +14,12 @@ from plugin.model import AccountStatus, Agent, Asking, Case, CaseState, GivenAns
 from plugin.naming import annotation, follow_up
 from plugin.rules import Gate
 from plugin.settings import Procedure
-from plugin.store.cases import CaseStore, Change
+from plugin.store.cases import CaseStore, Change, Stale
 
 PROGRAM = "m365-unblock"
+
+TRIES = 5
+"""So often a case that somebody else changed meanwhile is read again."""
 
 
 def signed(agent: Agent) -> str:
@@ -52,20 +55,22 @@ class Casework:
             return {}
         return rules.standing(self.store.answers(case.id), self.checklist, case.status, after=case.unblocked_at)
 
-    def relies(self, case: Case) -> bool:
-        """Whether an agent relies on an earlier checklist, and it still counts."""
-        earlier = self.store.case(case.relied_on) if case.relied_on else None
-        return earlier is not None and self._counts(case, earlier)
+    def relied(self, case: Case) -> Earlier | None:
+        """The earlier checklist that an agent relies on, as long as it counts."""
+        other = self.store.case(case.relied_on) if case.relied_on else None
+        return self._as_earlier(other) if other is not None and self._counts(case, other) else None
 
     def earlier(self, case: Case) -> Earlier | None:
         """The newest earlier checklist of the account that may be relied on."""
         if not case.account or case.state not in rules.PRESSING:
             return None
-        for other in self.store.cases_of_account(case.account):
-            if other.id != case.id and self._counts(case, other):
-                last = max(self.store.answers(other.id), key=lambda answer: answer.answered_at)
-                return Earlier(case=other, completed_at=last.answered_at, completed_by=last.agent)
-        return None
+        others = self.store.cases_of_account(case.account)
+        counting = (other for other in others if other.id != case.id and self._counts(case, other))
+        return next((self._as_earlier(other) for other in counting), None)
+
+    def _as_earlier(self, other: Case) -> Earlier:
+        last = max(self.store.answers(other.id), key=lambda answer: answer.answered_at)
+        return Earlier(case=other, completed_at=last.answered_at, completed_by=last.agent)
 
     def _counts(self, case: Case, earlier: Case) -> bool:
         return case.status is not None and rules.may_rely_on(
@@ -83,7 +88,7 @@ class Casework:
             agent,
             self.checklist,
             self.standing(case),
-            relied=self.relies(case),
+            relied=self.relied(case) is not None,
             compromise_reasons=self.procedure.compromise_reasons,
             while_sign_in_disabled=self.procedure.unblock_while_sign_in_disabled,
         )
@@ -96,8 +101,8 @@ class Casework:
     # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def take(self, case: Case, status: AccountStatus, what: str, *, agent: Agent | None = None) -> Case:
-        """A reading moves the case (`rules.moved`); then the checklist decides between open and ready."""
-        read = rules.moved(
+        """A reading moves the case (`rules.moved`); between open and ready the checklist decides."""
+        moved = rules.moved(
             case,
             status,
             self.askings(status),
@@ -105,25 +110,40 @@ class Casework:
             follow_up_after=self.procedure.follow_up_after,
             now=self.clock(),
         )
+        read = self._weighed(moved)
         if agent is None and _says_the_same(read, self.store.case(case.id)):
             return case
-        return self.restate(self.save(read, f"{what} {told(status)}".strip(), agent=agent))
+        return self.save(read, f"{what} {told(status)}".strip(), agent=agent)
 
     def enter(self, case: Case, state: CaseState, reason: str, what: str) -> Case:
         """The workflow moves a case to a state."""
-        return self.save(
-            rules.entered(case, state, reason, follow_up_after=self.procedure.follow_up_after, now=self.clock()), what
-        )
+        entered = rules.entered(case, state, reason, follow_up_after=self.procedure.follow_up_after, now=self.clock())
+        return self.save(self._weighed(entered), what)
 
-    def restate(self, case: Case) -> Case:
-        """Checklist open, Ready, or the road that an answer leads to."""
-        if case.state not in rules.ANSWERING:
+    def restate(self, case_id: str) -> Case:
+        """Checklist open, Ready, or the road that an answer leads to, after an answer was given."""
+        for _ in range(TRIES):
+            case = self.store.case(case_id)
+            if case is None:
+                break
+            weighed = self._weighed(case)
+            if weighed == case:
+                return case
+            try:
+                return self.save(weighed, f"The case is “{weighed.state}”. {weighed.reason}".strip())
+            except Stale:
+                continue
+        raise Stale(f"case {case_id} changes faster than its checklist can be weighed; try again")
+
+    def _weighed(self, case: Case) -> Case:
+        """The case in the state that its standing answers put it in."""
+        if not rules.is_answering(case, self.procedure.compromise_reasons):
             return case
-        state, lead = rules.answered_state(case, self.checklist, self.standing(case), relied=self.relies(case))
+        is_relied = self.relied(case) is not None
+        state, lead = rules.answered_state(case, self.checklist, self.standing(case), relied=is_relied)
         if state is case.state:
             return case
-        reason = lead.because if lead else ""
-        return self.save(replace(case, state=state, reason=reason), f"The case is “{state}”. {reason}".strip())
+        return replace(case, state=state, reason=lead.because if lead else "")
 
     def save(self, case: Case, what: str, *, agent: Agent | None = None, tasks: Sequence[Task] = ()) -> Case:
         """Write a changed case over the version it was read at, with all that must commit with it."""

@@ -52,7 +52,7 @@ class CaseView:
     stale_answers: Mapping[str, GivenAnswer]  # given before the newest block: to be given again
     lead: Lead | None  # the road an answer leads to
     gate: Gate
-    relies: bool  # on an earlier checklist that still counts
+    relied: Earlier | None  # the earlier checklist that an agent relies on
     earlier: Earlier | None  # rule 3: offered, not yet relied on
     askings: tuple[Asking, ...]  # of this round
     notes: tuple[Written, ...]
@@ -60,6 +60,7 @@ class CaseView:
     reply: ReplyKind | None  # the public reply that fits now
     reply_sent: bool
     may_act: bool  # the role allows answering
+    can_answer: bool  # the checklist is open for answers
 
 
 class Desk:
@@ -81,7 +82,7 @@ class Desk:
     def view(self, case: Case, agent: Agent) -> CaseView:
         """One case as this agent sees it."""
         standing = self._work.standing(case)
-        relies = self._work.relies(case)
+        relied = self._work.relied(case)
         written = tuple(Written(note=note, posted_at=at) for note, at in self._store.notes(case.id))
         reply = REPLY_FOR.get(case.state)
         return CaseView(
@@ -89,16 +90,17 @@ class Desk:
             items=checklists.asked(self._work.checklist, sign_in=case.status.sign_in) if case.status else (),
             answers=standing,
             stale_answers={row.item: row for row in self._store.answers(case.id) if row.item not in standing},
-            lead=rules.answered_state(case, self._work.checklist, standing, relied=relies)[1],
+            lead=rules.answered_state(case, self._work.checklist, standing, relied=relied is not None)[1],
             gate=self._work.gate(case, agent),
-            relies=relies,
-            earlier=None if relies else self._work.earlier(case),
+            relied=relied,
+            earlier=None if relied else self._work.earlier(case),
             askings=self._store.askings_of_case(case),
             notes=written,
             journal=self._store.journal(case.id),
             reply=reply,
             reply_sent=reply is not None and any(row.note.key == _reply_key(case, reply) for row in written),
             may_act=agent.role is not Role.VIEWER,
+            can_answer=self._can_answer(case),
         )
 
     def case(self, source: str, ticket: str, case_id: str) -> Case:
@@ -122,12 +124,13 @@ class Desk:
 
     def refresh(self, case: Case, agent: Agent) -> Case:
         """Read the account again, now."""
+        _must_act(agent)
         return self._work.take(case, self._read(case.account), "Read again.", agent=agent) if case.account else case
 
     def answer(self, case: Case, item_id: str, form: Mapping[str, str], agent: Agent) -> Case:
         """Answer one item of the checklist, or take the answer back."""
         _must_act(agent)
-        if case.state not in rules.PRESSING:
+        if not self._can_answer(case):
             raise NotAllowed(f"The case is “{case.state}”; its checklist cannot be answered now.")
         item = next((item for item in self._work.checklist.items if item.id == item_id), None)
         if item is None:
@@ -140,7 +143,7 @@ class Desk:
             else:
                 change.save_answer(case.id, self._given(item, value, agent, now))
             change.log(case.id, JournalEntry(at=now, actor=signed(agent), what=answer_told(item.text, value)))
-        return self._work.restate(case)
+        return self._work.restate(case.id)
 
     def _given(self, item: Item, value: Mapping[str, object], agent: Agent, now: datetime) -> GivenAnswer:
         return GivenAnswer(
@@ -159,7 +162,7 @@ class Desk:
         if earlier is None or earlier.case.id != earlier_id:
             raise NotAllowed("That earlier checklist cannot be relied on (any more). Answer this one.")
         what = f"Relies on the checklist of ticket {earlier.case.reference}, completed by {earlier.completed_by}."
-        return self._work.restate(self._work.save(replace(case, relied_on=earlier_id), what, agent=agent))
+        return self._work.restate(self._work.save(replace(case, relied_on=earlier_id), what, agent=agent).id)
 
     def unblock(self, case: Case, agent: Agent) -> Case:
         """Rule 1: press Unblock. The worker reads and checks everything once more before it asks."""
@@ -234,6 +237,9 @@ class Desk:
             return self._work.save_in(change, case, "Sent the reply to the customer.", agent=agent, tasks=[task])
 
     # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _can_answer(self, case: Case) -> bool:
+        return case.state in rules.AFTER_ASKING or rules.is_answering(case, self._work.procedure.compromise_reasons)
 
     def _refuse_twin(self, case: Case, status: AccountStatus) -> None:
         others = self._store.cases_of_ticket(case.source, case.ticket)

@@ -221,6 +221,13 @@ def entered(case: Case, state: CaseState, reason: str, *, follow_up_after: timed
     return changed
 
 
+def is_answering(case: Case, compromise_reasons: Sequence[str]) -> bool:
+    """Whether answers decide where the case goes; one that referred it to Security may be taken back."""
+    if case.state is not CaseState.REFER_TO_SECURITY:
+        return case.state in ANSWERING
+    return case.status is not None and not refers_to_security(case.status, compromise_reasons)
+
+
 def is_new_block(status: AccountStatus, askings: Sequence[Asking]) -> bool:
     """Rule 5: an address is listed by a block that nobody has asked about yet. `askings` are all of the account's."""
     asked = {(asking.address, asking.block) for asking in askings}

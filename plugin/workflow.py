@@ -364,8 +364,7 @@ class Workflow:
     def _report(self, case: Case, verdict: Watch) -> None:
         """The result, honestly: only a clear reading is called Unblocked."""
         state, reason = rules.RESULTS[verdict]
-        case = self._work.enter(case, state, reason, f"{verdict.value.capitalize()}.")
-        self._work.restate(case)
+        self._work.enter(case, state, reason, f"{verdict.value.capitalize()}.")
 
     def _read_or_unknown(self, last: AccountStatus) -> AccountStatus:
         """Rule 7: a failed read is Unknown, with what failed; the list read before is shown but claims nothing."""
@@ -386,8 +385,7 @@ class Workflow:
         if end is ClockEnd.UNKNOWN:
             raise OutcomeUnknown(self._tenant.name, f"reading {case.account}", status.failure or "status unknown")
         state, reason = rules.CLOCK_ENDS[end]
-        ended = self._work.enter(replace(case, status=status), state, reason, f"{end.value.capitalize()}.")
-        self._work.restate(ended)
+        self._work.enter(replace(case, status=status), state, reason, f"{end.value.capitalize()}.")
 
 
 def _key(asking: Asking) -> str:

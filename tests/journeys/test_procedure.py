@@ -410,3 +410,33 @@ def test_a_site_that_sets_other_times_gets_them(make_world: Callable[..., Any]) 
     world = make_world(settings='\n[procedure]\nfollow_up_after = "2h"\n')
     _, case = unblocked(world)
     assert case.escalate_after == case.unblocked_at + timedelta(hours=2)
+
+
+def test_an_answer_that_refers_to_security_can_be_taken_back(make_world: Callable[..., Any], alex: Any) -> None:
+    accounts = {
+        "quiet": {
+            "display_name": "Quentin Quiet",
+            "addresses": ["quentin@example.edu"],
+            "blocked": [{"address": "quentin@example.edu", "minutes_ago": 30}],
+            "sign_in": {"state": "disabled", "minutes_ago": 20},
+        }
+    }
+    world = make_world(accounts)
+    ticket = world.file(email="quentin@example.edu", report="ndr-5.1.8")
+    case = world.answer_all(world.only_case(ticket), security_confirmed={"yes": "no"})
+    assert case.state is CaseState.REFER_TO_SECURITY
+    with pytest.raises(NotAllowed):
+        world.front.unblock(case, alex)
+    case = world.front.answer(case, "security-confirmed", {"yes": "yes"}, alex)
+    assert case.state is CaseState.READY
+    with pytest.raises(NotAllowed, match="still disabled"):
+        world.front.unblock(case, alex)
+
+
+def test_a_refresh_of_a_ready_case_leaves_it_ready(world: Any, alex: Any) -> None:
+    ticket = world.file(email=BUCKY, report="ndr-5.1.8")
+    case = world.answer_all(world.only_case(ticket))
+    journal = len(world.store.journal(case.id))
+    case = world.front.refresh(case, alex)
+    assert case.state is CaseState.READY
+    assert len(world.store.journal(case.id)) == journal + 1

@@ -1,0 +1,62 @@
+"""Panel tokens: which agent is looking at which ticket, once the launch token was exchanged. Pure.
+
+A panel token lives for 15 minutes and is renewed with every answer, for at most 60 minutes from the launch. Its
+audience is its own, so a launch token is never taken for one, nor one for a launch token, even under one secret.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import jwt
+
+from plugin.errors import NotAllowed
+from plugin.model import Agent
+
+AUDIENCE = "m365-unblock/panel-session"
+LIFE = timedelta(minutes=15)
+LONGEST = timedelta(minutes=60)
+
+_ENDED = "Your time in this panel is over. Reload the ticket to go on; what is saved stays saved."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """An agent at one ticket, since the launch."""
+
+    agent: Agent
+    ticket: str
+    launched_at: datetime
+
+
+def issue(session: Session, secret: bytes, now: datetime) -> str:
+    """A token for the session, good from now."""
+    claims = {
+        "aud": AUDIENCE,
+        "agent": session.agent.as_json(),
+        "ticket": session.ticket,
+        "launched": session.launched_at.timestamp(),
+        "exp": min(now + LIFE, session.launched_at + LONGEST).timestamp(),
+    }
+    return jwt.encode(claims, secret, "HS256")
+
+
+def read(token: str, secret: bytes, now: datetime) -> Session:
+    """The session in a token; `NotAllowed`, with words for the agent, if it is not ours or is over."""
+    try:
+        # A token of ours was made by `issue`, so its claims have the form they were given there.
+        claims = jwt.decode(
+            token,
+            secret,
+            ["HS256"],
+            {"require": ["aud", "exp", "agent", "ticket", "launched"], "strict_aud": True, "verify_exp": False},
+            audience=AUDIENCE,
+        )
+    except (jwt.PyJWTError, RecursionError) as error:
+        raise NotAllowed(_ENDED) from error
+    if now.timestamp() >= claims["exp"]:
+        raise NotAllowed(_ENDED)
+    return Session(
+        agent=Agent.from_json(claims["agent"]),
+        ticket=claims["ticket"],
+        launched_at=datetime.fromtimestamp(claims["launched"], UTC),
+    )

@@ -1,0 +1,286 @@
+"""Who gets in: the shell, the exchange of the launch token, the bearer of every request, and what browsers are told."""
+
+import gzip
+import re
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from plugin.model import CaseState, Role
+
+
+def test_the_shell_holds_nothing_of_the_ticket(office: Any) -> None:
+    office.case()
+
+    page = office.client.get("/panel/rt/4711")
+
+    assert page.status_code == 200
+    assert "badger" not in page.text.lower()
+    assert "<noscript>" in page.text
+    assert "cookies" in page.text
+
+
+def test_an_unknown_source_gets_a_page_that_says_so(office: Any) -> None:
+    page = office.client.get("/panel/nowhere/4711")
+
+    assert page.status_code == 404
+    assert "no ticket system “nowhere” in the settings" in page.text
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("source", "framers"),
+    [("rt", "https://desk.example.edu https://rt.example.edu"), ("other", "'none'")],
+)
+def test_only_the_origins_of_the_source_may_frame_the_panel(office: Any, source: str, framers: str) -> None:
+    headers = office.client.get(f"/panel/{source}/4711").headers
+
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "form-action": "'none'",
+        "base-uri": "'none'",
+        "frame-ancestors": framers,
+    }
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_no_answer_ever_sets_a_cookie(office: Any) -> None:
+    case = office.case()
+    panel = office.open()
+
+    answers = [
+        office.client.get("/panel/rt/4711"),
+        office.exchange(office.launch()),
+        panel.look(),
+        panel.act(case, "answers", "password-changed", done="yes"),
+        panel.act(case, "unblock"),
+        office.client.get(panel.path("view")),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 409, 401]
+    assert not [answer for answer in answers if "Set-Cookie" in answer.headers]
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
+
+
+def test_the_page_fetches_only_our_own_files_and_little_of_them(office: Any) -> None:
+    page = office.client.get("/panel/rt/4711").text
+    addresses = re.findall(r'(?:<link rel="stylesheet" href|<script defer src)="([^"]+)"', page)
+
+    files = [office.client.get(address, headers={"Accept-Encoding": "gzip"}) for address in addresses]
+
+    assert len(files) == 4
+    assert all(address.startswith("/panel/-/") for address in addresses)
+    assert all(file.headers["Content-Encoding"] == "gzip" for file in files)
+    assert all("immutable" in file.headers["Cache-Control"] for file in files)
+    assert sum(len(file.data) for file in files) + len(page) < 60_000
+    plain = office.client.get(addresses[0])
+    assert plain.data == gzip.decompress(files[0].data)
+
+
+def test_nothing_but_the_listed_files_is_handed_out(office: Any) -> None:
+    for name in ("vendor/pico/LICENSE.md", "../views.py", "%2e%2e/views.py", "nothing.js"):
+        assert office.client.get(f"/panel/-/{name}").status_code == 404
+
+
+# ── the launch token ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_launch_token_opens_the_panel_once(office: Any) -> None:
+    token = office.launch()
+
+    first, second = office.exchange(token), office.exchange(token)
+
+    assert first.status_code == 200
+    assert list(first.json) == ["token"]
+    assert second.status_code == 403
+    assert second.content_type == "application/problem+json"
+    assert "used before" in second.json["detail"]
+
+
+def test_the_same_token_id_from_another_ticket_system_is_another_token(office: Any) -> None:
+    assert office.exchange(office.launch(jti="x")).status_code == 200
+    assert office.exchange(office.launch(jti="x", source="other"), source="other").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"ticket": "4712"}, "another ticket"),
+        ({"iss": "other"}, "not valid"),
+        ({"aud": "m365-unblock/panel-session"}, "not valid"),
+        ({"role": "root"}, "role"),
+    ],
+)
+def test_a_foreign_launch_token_is_refused_in_words(office: Any, claims: dict[str, str], words: str) -> None:
+    answer = office.exchange(office.launch(**claims))
+
+    assert answer.status_code == 403
+    assert words in answer.json["detail"]
+
+
+def test_an_old_launch_token_is_refused(office: Any) -> None:
+    token = office.launch()
+    office.clock.pass_time(minutes=3)
+
+    assert "too long ago" in office.exchange(token).json["detail"]
+
+
+def test_a_launch_token_from_a_clock_far_ahead_is_refused(office: Any) -> None:
+    token = office.launch()
+    office.clock.now -= timedelta(minutes=10)
+
+    assert "clock is ahead" in office.exchange(token).json["detail"]
+
+
+def test_a_refused_launch_token_is_not_used_up(office: Any) -> None:
+    token = office.launch()
+
+    assert office.exchange(token, ticket="4712").status_code == 403
+    assert office.exchange(token).status_code == 200
+
+
+@pytest.mark.parametrize("body", [None, [], "token", {}, {"token": 7}, {"token": ""}, {"token": "x", "role": "agent"}])
+def test_an_unreadable_exchange_is_refused(office: Any, body: object) -> None:
+    answer = office.client.post("/panel/rt/4711/session", json=body)
+
+    assert answer.status_code == 422
+    assert "token" in answer.json["detail"]
+
+
+def test_an_exchange_that_is_no_json_is_refused(office: Any) -> None:
+    assert office.client.post("/panel/rt/4711/session", data="{").status_code == 422
+    assert office.client.post("/panel/nowhere/4711/session", json={"token": "x"}).status_code == 404
+
+
+# ── the bearer ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+POSTS = ["cases", *(f"cases/{{case}}/{what}" for what in ("refresh", "unblock", "rely/x", "account", "reply"))]
+POSTS.append("cases/{case}/answers/password-changed")
+
+
+@pytest.mark.parametrize("path", ["view", *POSTS])
+@pytest.mark.parametrize("header", [None, "Basic YWRhOng=", "Bearer", "Bearer x.y.z"])
+def test_without_a_good_bearer_nothing_is_told_or_done(office: Any, path: str, header: str | None) -> None:
+    case = office.case()
+    send = office.client.get if path == "view" else office.client.post
+
+    answer = send(f"/panel/rt/4711/{path.format(case=case.id)}", headers={"Authorization": header} if header else {})
+
+    assert answer.status_code == 401
+    assert "ticket" in answer.json["detail"]
+    assert "X-Panel-Token" not in answer.headers
+    assert office.now_of(case) == case
+
+
+@pytest.mark.parametrize(("source", "ticket"), [("rt", "4712"), ("other", "4711")])
+def test_a_panel_token_opens_no_other_ticket(office: Any, source: str, ticket: str) -> None:
+    office.case(ticket="4712")
+    panel = office.open()
+
+    answer = office.client.get(f"/panel/{source}/{ticket}/view", headers=panel.bearer)
+
+    assert answer.status_code == 403
+    assert "another ticket" in answer.json["detail"]
+
+
+def test_a_case_of_another_ticket_cannot_be_touched(office: Any) -> None:
+    elsewhere = office.case(ticket="4712")
+
+    answer = office.open().act(elsewhere, "answers", "password-changed", done="yes")
+
+    assert answer.status_code == 409
+    assert office.work.store.answers(elsewhere.id) == ()
+
+
+def test_a_launch_token_is_no_bearer_and_a_panel_token_no_launch_token(office: Any) -> None:
+    panel = office.open()
+
+    assert (
+        office.client.get(panel.path("view"), headers={"Authorization": f"Bearer {office.launch()}"}).status_code == 401
+    )
+    assert office.exchange(panel.token).status_code == 403
+
+
+def test_the_session_slides_for_sixty_minutes_and_then_asks_for_a_reload(office: Any) -> None:
+    panel = office.open()
+    for _ in range(5):
+        office.clock.pass_time(minutes=11)
+        assert panel.look().status_code == 200
+
+    office.clock.pass_time(minutes=5)
+
+    answer = panel.look()
+    assert answer.status_code == 401
+    assert "Reload the ticket" in answer.json["detail"]
+
+
+def test_a_panel_left_alone_for_fifteen_minutes_is_closed(office: Any) -> None:
+    panel = office.open()
+    office.clock.pass_time(minutes=15)
+
+    assert panel.look().status_code == 401
+
+
+# ── a viewer ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ACTS = {
+    "cases": {"account": "other"},
+    "cases/{case}/refresh": {},
+    "cases/{case}/unblock": {},
+    "cases/{case}/rely/x": {},
+    "cases/{case}/account": {"account": "bbadger"},
+    "cases/{case}/reply": {"kind": "customer", "text": "All well."},
+    "cases/{case}/answers/password-changed": {"done": "yes"},
+}
+
+
+def test_every_post_is_tried_as_a_viewer(office: Any) -> None:
+    rules = [rule for rule in office.client.application.url_map.iter_rules() if "POST" in (rule.methods or ())]
+
+    assert len(rules) == len(ACTS) + 1  # and the exchange
+
+
+@pytest.mark.parametrize("path", ACTS)
+@pytest.mark.parametrize("state", [CaseState.READY, CaseState.UNBLOCKED, CaseState.NEEDS_PERSON])
+def test_a_viewer_can_do_nothing(office: Any, path: str, state: CaseState) -> None:
+    case = office.case(state)
+
+    answer = office.open("viewer").press(*path.format(case=case.id).split("/"), **ACTS[path])
+
+    assert answer.status_code == 409
+    assert "viewer" in answer.text
+    assert office.now_of(case) == case
+    assert office.work.store.answers(case.id) == ()
+    assert office.work.store.journal(case.id) == ()
+    assert office.work.store.waiting_tasks(10) == ()
+    assert len(office.work.store.cases_of_ticket("rt", "4711")) == 1
+
+
+def test_a_viewer_sees_everything_with_all_controls_closed(office: Any) -> None:
+    office.case()
+
+    html = office.open("viewer").look().text
+
+    assert "you see everything here and can change nothing" in office.text_of(html)
+    assert "Password changed since the block" in html
+    controls = re.findall(r"<(?:button|input|textarea)\b[^>]*>", html)
+    assert len(controls) > 20
+    assert [control for control in controls if "disabled" not in control] == []
+
+
+def test_the_role_is_the_tokens_and_nothing_else(office: Any) -> None:
+    panel = office.open("viewer")
+    claims = jwt.decode(panel.token, options={"verify_signature": False})
+
+    assert Role(claims["agent"]["role"]) is Role.VIEWER
+    forged = jwt.encode(claims | {"agent": claims["agent"] | {"role": "agent"}}, "x" * 32, "HS256")
+    assert office.client.get(panel.path("view"), headers={"Authorization": f"Bearer {forged}"}).status_code == 401

@@ -1,0 +1,63 @@
+"""Panel tokens by themselves: whose they are, how long they live, and what is never taken for one."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from plugin.errors import NotAllowed
+from plugin.model import Agent, Role
+from plugin.panel import tokens
+from plugin.panel.tokens import Session
+
+NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
+SECRET = b"a made-up panel secret, longer than any of the algorithms here asks for"
+AGENT = Agent(login="ada", name="Ada Lovelace", email="ada@example.edu", role=Role.AGENT, source="rt")
+SESSION = Session(agent=AGENT, ticket="4711", launched_at=NOW)
+
+
+def forged(key: bytes | str = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
+    claims = jwt.decode(tokens.issue(SESSION, SECRET, NOW), options={"verify_signature": False})
+    return jwt.encode({name: value for name, value in (claims | changes).items() if value is not None}, key, algorithm)
+
+
+def test_a_token_says_who_looks_at_which_ticket_since_when() -> None:
+    assert tokens.read(tokens.issue(SESSION, SECRET, NOW), SECRET, NOW) == SESSION
+
+
+def test_a_token_is_good_for_fifteen_minutes() -> None:
+    token = tokens.issue(SESSION, SECRET, NOW)
+
+    assert tokens.read(token, SECRET, NOW + timedelta(minutes=14, seconds=59)) == SESSION
+    with pytest.raises(NotAllowed, match="Reload the ticket"):
+        tokens.read(token, SECRET, NOW + timedelta(minutes=15))
+
+
+def test_no_renewal_reaches_past_sixty_minutes_from_the_launch() -> None:
+    late = NOW + timedelta(minutes=55)
+    token = tokens.issue(SESSION, SECRET, late)
+
+    assert tokens.read(token, SECRET, NOW + timedelta(minutes=59)) == SESSION
+    with pytest.raises(NotAllowed):
+        tokens.read(token, SECRET, NOW + timedelta(minutes=60))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(forged(key=b"another made-up secret of more than 32 bytes"), id="another secret"),
+        pytest.param(forged(key="", algorithm="none"), id="unsigned"),
+        pytest.param(forged(algorithm="HS512"), id="another algorithm"),
+        pytest.param(forged(aud="m365-unblock/panel"), id="a launch token's audience"),
+        pytest.param(forged(aud=[tokens.AUDIENCE]), id="a list of audiences"),
+        pytest.param(forged(agent=None), id="no agent"),
+        pytest.param(forged(exp=None), id="no end"),
+        pytest.param("", id="empty"),
+        pytest.param("a.b.c", id="no token at all"),
+        pytest.param("ä" * 50, id="not ASCII"),
+    ],
+)
+def test_a_token_that_is_not_ours_is_refused(token: str) -> None:
+    with pytest.raises(NotAllowed, match="Reload the ticket"):
+        tokens.read(token, SECRET, NOW)
