@@ -117,6 +117,8 @@ def settle(
     if not names:
         return Unclear(question="The ticket names no account of ours.", candidates=())
     reported, written, asking = (_accounts(finding.candidates, origin, known) for origin in Origin)
+    if opened_by_agent:
+        asking = {}  # an agent who writes for a customer is not the one whose mail fails
     named = reported or written
     if len(named) > 1:
         return Unclear(question="Several accounts are named.", candidates=names)

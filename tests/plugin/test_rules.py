@@ -144,6 +144,13 @@ def test_an_agent_who_opens_the_ticket_for_a_customer_settles_it() -> None:
     assert isinstance(rules.settle(found, known, opened_by_agent=True), Settled)
 
 
+def test_an_agent_who_opens_the_ticket_is_not_taken_for_the_blocked_sender() -> None:
+    found = finding(("alex@example.edu", Origin.REQUESTER))
+    known = {"alex@example.edu": status(netid="alex")}
+    assert isinstance(rules.settle(found, known), Settled)
+    assert isinstance(rules.settle(found, known, opened_by_agent=True), Unclear)
+
+
 def test_an_unsure_finding_never_settles_an_account() -> None:
     found = finding(("bbadger@example.edu", Origin.REQUESTER), confidence=Confidence.UNSURE)
     assert isinstance(rules.settle(found, {"bbadger@example.edu": status()}), Unclear)
