@@ -13,31 +13,24 @@ Each public method is a task: it may run again after a crash and then does only 
 system fails, it raises, and the engine runs the task again later with the same arguments.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from plugin import rules
 from plugin.annotation import Annotation
-from plugin.casework import PROGRAM, Casework, signed, told
+from plugin.asking import Asker, Pressing
+from plugin.casework import PROGRAM, Casework, told
 from plugin.errors import (
-    Denied,
     NotFound,
     OutcomeUnknown,
-    PermanentError,
     RemoteError,
-    Throttled,
     TransientError,
-    Unreachable,
 )
 from plugin.log import log
 from plugin.model import (
     AccountStatus,
     Agent,
-    Answer,
-    Asking,
-    BlockedAddress,
     Case,
     CaseState,
     Finding,
@@ -46,7 +39,6 @@ from plugin.model import (
     Sending,
     Task,
     Ticket,
-    UnblockAnswer,
 )
 from plugin.naming import account_lane, case_id_of
 from plugin.ports import MailTenant, TicketSystem
@@ -77,6 +69,7 @@ class Workflow:
         self._tenant = tenant
         self._annotation = annotation
         self._domains = domains
+        self._asker = Asker(casework, tenant)
 
     def tasks(self) -> Mapping[str, Callable[[Mapping[str, Any]], None]]:
         """The tasks by name, each taking its arguments as JSON."""
@@ -245,11 +238,10 @@ class Workflow:
         try:
             status = self._tenant.status(case.account)
             refusals = self._work.gate(replace(pressed_from, status=status), agent).reasons
-            if refusals and not self._asked_by(press, status):
+            if refusals and not self._asker.has_asked(press, status):
                 self._call_off(pressed_from, status, " ".join(refusals))
                 return
-            for blocked in status.blocked:
-                self._ask(case, status, blocked, agent, press, from_state)
+            self._asker.ask(Pressing(case=case, agent=agent, press=press, from_state=from_state), status)
         except RemoteError as error:
             if isinstance(error, TransientError) and not self._is_time_up(case):
                 raise
@@ -257,10 +249,6 @@ class Workflow:
             return
         watching = self._work.save(replace(case, status=status), f"Asked Microsoft. {told(status)}")
         self._look_again(watching, press, 0)
-
-    def _asked_by(self, press: str, status: AccountStatus) -> bool:
-        """This very pressing has asked before: a repeat after a crash goes on to the recheck."""
-        return any(asking.press == press for asking in self._work.askings(status))
 
     def _call_off(self, case: Case, status: AccountStatus, reason: str) -> None:
         """Nothing was asked: back to where the agent pressed, or where this reading leads, with the reason."""
@@ -270,7 +258,7 @@ class Workflow:
 
     def _fail(self, case: Case, press: str, error: RemoteError) -> None:
         """The asking cannot be finished; what was asked is watched, else the agent may press again later."""
-        if case.status is not None and self._asked_by(press, case.status):
+        if case.status is not None and self._asker.has_asked(press, case.status):
             self._look_again(self._work.save(replace(case, state=CaseState.UNBLOCKING), str(error)), press, 0)
         else:
             reason = f"Nothing was asked: {error}. Press Unblock again later."
@@ -279,59 +267,6 @@ class Workflow:
     def _is_time_up(self, case: Case) -> bool:
         asked_at = case.asked_at or case.updated_at
         return self._clock() - asked_at >= self._work.procedure.recheck_for
-
-    def _ask(
-        self,
-        case: Case,
-        status: AccountStatus,
-        blocked: BlockedAddress,
-        agent: Agent,
-        press: str,
-        from_state: CaseState,
-    ) -> None:
-        asking = self._claim(case, status, blocked, agent, press, from_state)
-        if asking is None:
-            return
-        try:
-            answer = self._tenant.unblock(status, blocked, agent=agent, ticket=case.reference, key=_key(asking))
-        except (Unreachable, Throttled, Denied):
-            with self._store.change() as change:
-                change.withdraw(asking)  # surely nothing was done
-            raise
-        except OutcomeUnknown as error:
-            log("unblock.outcome_unknown", logging.WARNING, case=case.id, error=str(error))
-            return  # the row stays without an answer and is never sent again by the program
-        except PermanentError as error:
-            answer = UnblockAnswer(answer=Answer.REFUSED, detail=str(error))
-        with self._store.change() as change:
-            change.record_answer(asking, answer, self._clock())
-
-    def _claim(
-        self,
-        case: Case,
-        status: AccountStatus,
-        blocked: BlockedAddress,
-        agent: Agent,
-        press: str,
-        from_state: CaseState,
-    ) -> Asking | None:
-        """Commit the row that allows exactly one sending; None if this block was asked for and nobody decided anew."""
-        earlier = self._work.askings(status)
-        asking = Asking(
-            tenant=status.tenant,
-            address=blocked.address,
-            block=rules.block_of(blocked, earlier),
-            case=case.id,
-            round=case.round,
-            agent=signed(agent),
-            press=press,
-            asked_at=self._clock(),
-        )
-        with self._store.change() as change:
-            if change.ask(asking):
-                return asking
-            before = next(row for row in earlier if (row.address, row.block) == (asking.address, asking.block))
-            return change.ask_again(before, asking) if rules.may_ask_again(before, press, from_state) else None
 
     # ── watching ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -386,8 +321,3 @@ class Workflow:
             raise OutcomeUnknown(self._tenant.name, f"reading {case.account}", status.failure or "status unknown")
         state, reason = rules.CLOCK_ENDS[end]
         self._work.enter(replace(case, status=status), state, reason, f"{end.value.capitalize()}.")
-
-
-def _key(asking: Asking) -> str:
-    """The idempotency key of one asking: the same for a repeat of it, another where an agent decided to ask anew."""
-    return case_id_of(asking.tenant, asking.address, f"{asking.block} {asking.times}")

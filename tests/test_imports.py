@@ -17,9 +17,9 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "checklist": (("plugin.checklist",), ("words",)),
     "notes": (("plugin.notes",), ("words", "notes")),
     "names": (("plugin.naming",), ("words",)),
-    "rules": (("plugin.rules",), ("words", "checklist")),
+    "rules": (("plugin.rules",), ("words", "checklist", "rules")),
     "launch": (("plugin.launch_token",), ("words",)),
-    "settings": (("plugin.settings",), ("words", "manifest")),
+    "settings": (("plugin.settings", "plugin.settings_document"), ("words", "manifest", "settings")),
     "ports": (("plugin.ports",), ("words",)),
     "http": (("plugin.http", "plugin.transport"), ("words", "http")),
     "store": (("plugin.store",), ("words", "store")),
@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("words", "names", "checklist", "rules", "notes", "ports", "casework"),
     ),
     "workflow": (
-        ("plugin.workflow", "plugin.annotation", "plugin.reading"),
+        ("plugin.workflow", "plugin.asking", "plugin.annotation", "plugin.reading"),
         ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "workflow"),
     ),
     "engine": (("plugin.engine",), ("words", "names", "log", "rules", "ports", "settings", "store")),
@@ -38,7 +38,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("plugin.panel",),
         ("words", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
     ),
-    "status": (("plugin.status_pages",), ("words", "store")),
+    "status": (("plugin.status_pages",), ("words", "log")),
     "signatures": (("webhooks.signatures",), ("words",)),
     "webhooks": (
         ("webhooks.payloads", "webhooks.ticket_systems"),
@@ -54,7 +54,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "app": (
         ("plugin.app",),
         (
-            "words", "settings", "checklist", "notes", "ports", "tenants", "store", "casework", "desk", "workflow",
+            "words", "log", "settings", "checklist", "notes", "ports", "tenants", "store", "casework", "desk", "workflow",
             "engine", "panel", "status", "receiver", "webhooks",
         ),
     ),

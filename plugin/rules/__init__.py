@@ -1,0 +1,78 @@
+"""The rules of the procedure as pure decisions: what a reading means, when Unblock may be pressed, what the clock says.
+
+Nothing here reads or writes anything. The rules are numbered as in docs/procedure.md.
+"""
+
+from plugin.rules.account import Settled, Unclear, settle
+from plugin.rules.asking import (
+    RESULTS,
+    Watch,
+    block_of,
+    is_new_block,
+    may_ask_again,
+    outcome,
+    pause,
+    still_listed,
+    watch,
+)
+from plugin.rules.clock import CLOCK_ENDS, ClockEnd, at_clock_end
+from plugin.rules.gate import Gate, answered_state, gate, may_rely_on, standing
+from plugin.rules.reading import (
+    SUPPORT_ONLY,
+    after_reading,
+    entered,
+    first_state,
+    is_answering,
+    moved,
+    refers_to_security,
+)
+from plugin.rules.states import (
+    AFTER_ASKING,
+    AFTER_RELEASE,
+    ALL_CLEAR,
+    ANSWERING,
+    PRESSING,
+    SEEMED_OVER,
+    TAG_OF,
+    URGENCY,
+    ticket_state,
+)
+
+__all__ = [
+    "AFTER_ASKING",
+    "AFTER_RELEASE",
+    "ALL_CLEAR",
+    "ANSWERING",
+    "CLOCK_ENDS",
+    "PRESSING",
+    "RESULTS",
+    "SEEMED_OVER",
+    "SUPPORT_ONLY",
+    "TAG_OF",
+    "URGENCY",
+    "ClockEnd",
+    "Gate",
+    "Settled",
+    "Unclear",
+    "Watch",
+    "after_reading",
+    "answered_state",
+    "at_clock_end",
+    "block_of",
+    "entered",
+    "first_state",
+    "gate",
+    "is_answering",
+    "is_new_block",
+    "may_ask_again",
+    "may_rely_on",
+    "moved",
+    "outcome",
+    "pause",
+    "refers_to_security",
+    "settle",
+    "standing",
+    "still_listed",
+    "ticket_state",
+    "watch",
+]

@@ -1,0 +1,95 @@
+"""Rule 4: asked once, watched to the end, and only a clear reading means released."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import Enum
+
+from plugin.model import AccountStatus, Answer, Asking, BlockedAddress, CaseState, Sending
+from plugin.rules.states import AFTER_ASKING
+
+
+def block_of(blocked: BlockedAddress, earlier: Sequence[Asking]) -> str:
+    """The third part of an asking's unique key: which block of this address it is.
+
+    Where Microsoft gives no time, each confirmed release starts a new block, so a second ticket cannot ask again for
+    the same one.
+    """
+    if blocked.blocked_at is not None:
+        return blocked.blocked_at.isoformat()
+    releases = sum(asking.released_at is not None for asking in earlier if asking.address == blocked.address)
+    return f"no time given, after {releases} releases"
+
+
+class Watch(Enum):
+    """What to do after a look at the account."""
+
+    GO_ON = "look again later"
+    RELEASED = "every asked address is off the list"
+    NEW_BLOCK = "the asked ones are off the list, another address has been listed since"
+    STILL_BLOCKED = "the time is up and an asked address is still listed"
+    OUTCOME_UNKNOWN = "the time is up and nobody knows whether the asking arrived, or what the list says"
+    REFUSED = "Microsoft's side said no"
+
+
+def still_listed(askings: Sequence[Asking], status: AccountStatus) -> tuple[Asking, ...]:
+    """The askings whose very block is on the list now."""
+    listed = {(blocked.address, block_of(blocked, askings)) for blocked in status.blocked}
+    return tuple(asking for asking in askings if (asking.address, asking.block) in listed)
+
+
+def watch(askings: Sequence[Asking], status: AccountStatus, *, is_time_up: bool) -> Watch:
+    """Rules 4 and 7: what a reading says of the account's askings. Only a clear reading ever means released."""
+    if status.sending is Sending.UNKNOWN:
+        return Watch.OUTCOME_UNKNOWN if is_time_up else Watch.GO_ON
+    pending = still_listed(askings, status)
+    if not pending:
+        return Watch.NEW_BLOCK if status.blocked else Watch.RELEASED
+    if all(asking.answer in (Answer.REFUSED, Answer.LIMIT) for asking in pending):
+        return Watch.REFUSED
+    if not is_time_up:
+        return Watch.GO_ON
+    return Watch.OUTCOME_UNKNOWN if any(asking.answer is None for asking in pending) else Watch.STILL_BLOCKED
+
+
+def outcome(asking: Asking) -> str:
+    """What became of one asking, in words."""
+    if asking.released_at is not None:
+        return "Not Blocked"
+    if asking.answer is None:
+        return "outcome unknown: no clear answer came"
+    if asking.answer in (Answer.REQUESTED, Answer.NOT_BLOCKED):
+        return "waiting for Microsoft"
+    return f"{asking.answer.value}: {asking.detail}" if asking.detail else asking.answer.value
+
+
+def may_ask_again(before: Asking, press: str, from_state: CaseState) -> bool:
+    """Rule 4: only an agent who presses again on a case that ended without a release may have it asked anew."""
+    decided = before.press != press and from_state in AFTER_ASKING
+    return decided and before.released_at is None and before.answer is not Answer.LIMIT
+
+
+RESULTS = {
+    Watch.RELEASED: (CaseState.UNBLOCKED, ""),
+    Watch.NEW_BLOCK: (
+        CaseState.CHECKLIST_OPEN,
+        "Microsoft has listed another block since; go through the checklist again.",
+    ),
+    Watch.STILL_BLOCKED: (CaseState.STILL_BLOCKED, "Microsoft was asked, but still lists the account."),
+    Watch.OUTCOME_UNKNOWN: (
+        CaseState.OUTCOME_UNKNOWN,
+        "Microsoft was asked, but no clear answer came. Look in the admin site before you press Unblock again.",
+    ),
+    Watch.REFUSED: (CaseState.REFUSED, "Microsoft's side refused the unblock."),
+}
+"""The state and the reason that each end of the watching leads to."""
+
+
+def pause(attempt: int, *, first: timedelta, at_most: timedelta) -> timedelta:
+    """The pause before the next attempt: doubling, capped."""
+    return min(first * (1 << min(attempt, 20)), at_most)
+
+
+def is_new_block(status: AccountStatus, askings: Sequence[Asking]) -> bool:
+    """Rule 5: an address is listed by a block that nobody has asked about yet. `askings` are all of the account's."""
+    asked = {(asking.address, asking.block) for asking in askings}
+    return any((blocked.address, block_of(blocked, askings)) not in asked for blocked in status.blocked)
