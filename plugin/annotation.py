@@ -147,12 +147,13 @@ class Annotation:
         if self._store.mark(mark) == value:
             return
         system = self._sources[case.source]
-        self._try(case, "tags", lambda: system.change_tags(case.ticket, add=tags, remove=STATE_TAGS - tags))
-        self._try(case, "fields", lambda: system.change_fields(case.ticket, fields))
-        with self._store.change() as change:
-            change.set_mark(mark, value)
+        took_tags = self._try(case, "tags", lambda: system.change_tags(case.ticket, add=tags, remove=STATE_TAGS - tags))
+        took_fields = self._try(case, "fields", lambda: system.change_fields(case.ticket, fields))
+        if took_tags and took_fields:
+            with self._store.change() as change:
+                change.set_mark(mark, value)
 
-    def _try(self, case: Case, what: str, write: Callable[[], None]) -> None:
+    def _try(self, case: Case, what: str, write: Callable[[], None]) -> bool:
         """A ticket system that will not take tags or fields must not hold up the procedure; the note says it all."""
         try:
             write()
@@ -160,6 +161,8 @@ class Annotation:
             raise
         except PermanentError as error:
             log("annotate.refused", logging.ERROR, what=what, source=case.source, ticket=case.ticket, error=str(error))
+            return False
+        return True
 
     def _facts(self, case: Case) -> Facts:
         return Facts(

@@ -11,7 +11,7 @@ from datetime import datetime
 from plugin import rules
 from plugin.checklist import Checklist
 from plugin.model import AccountStatus, Agent, Asking, Case, CaseState, GivenAnswer, JournalEntry, Sending, Task
-from plugin.naming import annotation, follow_up
+from plugin.naming import annotation, follow_up, reread
 from plugin.rules import Gate
 from plugin.settings import Procedure
 from plugin.store.cases import CaseStore, Change, Stale
@@ -113,7 +113,11 @@ class Casework:
         read = self._weighed(moved)
         if agent is None and _says_the_same(read, self.store.case(case.id)):
             return case
-        return self.save(read, f"{what} {told(status)}".strip(), agent=agent)
+        with self.store.change() as change:
+            saved = self.save_in(change, read, f"{what} {told(status)}".strip(), agent=agent)
+            if agent is not None and saved.state is CaseState.RECEIVED:
+                change.put_task(reread(saved))
+        return saved
 
     def enter(self, case: Case, state: CaseState, reason: str, what: str) -> Case:
         """The workflow moves a case to a state."""

@@ -35,6 +35,11 @@ def annotation(case: Case) -> Task:
     )
 
 
+def reread(case: Case) -> Task:
+    """Read the account again until it can be read; an agent has settled it, so no event would."""
+    return Task(id=f"reread:{case.id}:{case.version}", name="reread", args={"case": case.id}, lane=account_lane(case))
+
+
 def follow_up(case: Case) -> Task:
     """Look again when the clock of the release has run out."""
     return Task(

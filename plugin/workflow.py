@@ -75,6 +75,7 @@ class Workflow:
         """The tasks by name, each taking its arguments as JSON."""
         return {
             "handle": lambda args: self.handle(args["source"], args["ticket"]),
+            "reread": lambda args: self.reread(self._case(args)),
             "annotate": lambda args: self._annotation.show(self._case(args)),
             "post": lambda args: self._annotation.post(self._case(args), args["key"]),
             "unblock": lambda args: self.unblock(
@@ -122,6 +123,17 @@ class Workflow:
             self._take_settled(self._find_or_open(ticket, finding, settled.status.netid), settled.status)
         elif not self._settled_by_person(ticket, known):
             self._ask_person(ticket, finding, settled)
+
+    def reread(self, case: Case) -> None:
+        """Read an account again that an agent has settled and that could not be read then."""
+        if case.unreadable_since is None or not case.account:
+            return
+        try:
+            status = self._tenant.status(case.account)
+        except RemoteError as error:
+            self._unreadable(case, str(error))
+            raise
+        self._take_settled(case, status)
 
     def _take_settled(self, case: Case, status: AccountStatus) -> None:
         taken = self._work.take(replace(case, account=status.netid, question="", candidates=()), status, "")
@@ -315,7 +327,12 @@ class Workflow:
         self._end_of_clock(case)
 
     def _end_of_clock(self, case: Case) -> None:
-        status = self._tenant.status(case.account)
+        try:
+            status = self._tenant.status(case.account)
+        except NotFound:
+            gone = f"The account {case.account} is no longer known, so nobody can say whether it is blocked."
+            self._work.enter(case, CaseState.NEEDS_PERSON, gone, gone)
+            return
         end = rules.at_clock_end(case, status, self._work.askings(status))
         if end is ClockEnd.UNKNOWN:
             raise OutcomeUnknown(self._tenant.name, f"reading {case.account}", status.failure or "status unknown")

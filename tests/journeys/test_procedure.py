@@ -221,6 +221,17 @@ def test_an_unreadable_account_is_said_to_be_unknown_and_never_not_blocked(world
     assert "Not Blocked" not in note
 
 
+def test_a_case_opened_by_hand_for_an_unreadable_account_is_read_until_it_can_be(world: Any, alex: Any) -> None:
+    ticket = world.file(email="ruth@partner.example", text="A colleague phoned.")
+    case = world.front.open_case("desk", ticket, "unknown1", alex)
+    assert case.state is CaseState.RECEIVED
+    world.pass_time(minutes=20)
+    world.only_case(ticket, CaseState.NEEDS_PERSON)
+    world.tenant.account("unknown1").stated = None
+    world.pass_time(minutes=10)
+    world.only_case(ticket, CaseState.NOT_BLOCKED)
+
+
 def test_a_tenant_down_for_an_hour_is_said_once_and_made_good_without_a_person(world: Any) -> None:
     world.tenant_faults.is_down = True
     ticket = world.file(email=BUCKY, report="ndr-5.1.8")
@@ -410,6 +421,14 @@ def test_a_site_that_sets_other_times_gets_them(make_world: Callable[..., Any]) 
     world = make_world(settings='\n[procedure]\nfollow_up_after = "2h"\n')
     _, case = unblocked(world)
     assert case.escalate_after == case.unblocked_at + timedelta(hours=2)
+
+
+def test_an_account_that_is_gone_when_the_clock_ends_is_said_and_not_called_closed(world: Any) -> None:
+    ticket, _ = unblocked(world)
+    world.tenant.delete_account("bbadger")
+    world.pass_time(hours=25)
+    world.only_case(ticket, CaseState.NEEDS_PERSON)
+    assert "no longer known" in world.notes(ticket)[-1]
 
 
 def test_an_answer_that_refers_to_security_can_be_taken_back(make_world: Callable[..., Any], alex: Any) -> None:

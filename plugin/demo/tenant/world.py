@@ -111,6 +111,11 @@ class Tenant:
         with self._lock:
             self.account(name).listed.append(Listed(address=address, reason=reason, blocked_at=self.clock()))
 
+    def delete_account(self, name: str) -> None:
+        """What happens when somebody leaves."""
+        with self._lock:
+            del self._accounts[self.account(name).netid]
+
     def enable_sign_in(self, name: str) -> bool:
         """Security's switch, as the help desk may use it: only where the reason is a compromise. False: refused."""
         with self._lock:
