@@ -1,30 +1,23 @@
-"""Settings: one TOML file, every value overridable from the environment, described once in plugin.json.
+"""The settings as the program uses them: checked, with all defaults filled in and every path whole.
 
-Unknown keys are refused with the nearest known name. A secret ``x`` may also come from a file named by ``x_file``
-(a list: one a line). Relative paths are relative to the settings file.
+Relative paths are relative to the settings file.
 """
 
-import difflib
-import json
-import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import jsonschema
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from plugin.errors import SettingsError
-from plugin.manifest import manifest
+from plugin.settings_document import read_document
 
-PREFIX = "M365_UNBLOCK__"
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,18 +61,7 @@ class Settings:
 
 def load(path: Path, environment: Mapping[str, str]) -> Settings:
     """Read, override, check and fill in the settings; `SettingsError` names the place and the remedy."""
-    document = _read(path)
-    _override(document, environment)
-    _read_secret_files(document, schema(), path.parent)
-    _check(document, path)
-    _fill(document, schema())
-    return _build(document, path.parent.resolve())
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the settings, out of plugin.json."""
-    described: dict[str, Any] = manifest()["settings"]
-    return described
+    return _build(read_document(path, environment), path.parent.resolve())
 
 
 def duration(text: str) -> timedelta:
@@ -87,153 +69,20 @@ def duration(text: str) -> timedelta:
     return timedelta(**{UNITS[text[-1]]: float(text[:-1])})
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(
-            f"cannot read the settings file {path}: {error.strerror}; name another with --config or M365_UNBLOCK_CONFIG"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not proper TOML: {error}") from error
-
-
-def _override(document: dict[str, Any], environment: Mapping[str, str]) -> None:
-    for name in sorted(environment):
-        if name.startswith(PREFIX):
-            _override_one(document, name, environment[name])
-
-
-def _override_one(document: dict[str, Any], name: str, value: str) -> None:
-    *sections, key = [part.lower() for part in name[len(PREFIX) :].split("__")]
-    place, described = document, schema()
-    for section in sections:
-        # Names of sources may hold hyphens, which the environment cannot.
-        known = next((known for known in place if known.replace("-", "_").lower() == section), section)
-        described = _described(described, known, place.get(known))
-        place = place.setdefault(known, {})
-        if not isinstance(place, dict):
-            raise SettingsError(f"{name}: {section} is a value, not a section")
-    place[key] = value if _is_text(_described(described, key, None)) else _json_value(name, value)
-
-
-def _is_text(described: Mapping[str, Any]) -> bool:
-    return bool(_resolve(described).get("type", "string") == "string")
-
-
-def _json_value(name: str, value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise SettingsError(f'{name}: expected JSON, such as ["a", "b"], true or 8') from error
-
-
-def _resolve(described: Any) -> dict[str, Any]:
-    if not isinstance(described, dict):
-        return {}
-    if "$ref" in described:
-        target: dict[str, Any] = schema()["$defs"][described["$ref"].rsplit("/", 1)[1]]
-        return target | {key: value for key, value in described.items() if key != "$ref"}
-    return described
-
-
-def _described(described: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """What the schema says of one key; for a source or a tenant, what its kind says."""
-    found = described.get("properties", {}).get(key, described.get("additionalProperties"))
-    inner = _resolve(found)
-    kind = value.get("system") if isinstance(value, dict) else None
-    if kind in schema()["$defs"]:
-        inner = inner | _resolve({"$ref": f"#/$defs/{kind}"})
-    return inner
-
-
-def _sections(document: Mapping[str, Any], described: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Each subsection with its description."""
-    for key, value in document.items():
-        if isinstance(value, dict):
-            yield value, _described(described, key, value)
-
-
-def _read_secret_files(document: dict[str, Any], described: Mapping[str, Any], folder: Path) -> None:
-    for section, inner in _sections(document, described):
-        _read_secret_files(section, inner, folder)
-    for key in [key for key in document if key.endswith("_file")]:
-        target = _resolve(described.get("properties", {}).get(key.removesuffix("_file")))
-        if not target.get("secret"):
-            continue
-        path = folder / str(document.pop(key))
-        try:
-            text = path.read_text("utf-8").strip()
-        except OSError as error:
-            raise SettingsError(f"{key}: cannot read {path}: {error.strerror}") from error
-        document[key.removesuffix("_file")] = text.splitlines() if target.get("type") == "array" else text
-
-
-@cache
-def _validator() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schema())
-
-
-def _check(document: dict[str, Any], path: Path) -> None:
-    errors = sorted(_validator().iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path])
-    if errors:
-        raise SettingsError("\n".join(f"{path}: {_explain(error)}" for error in errors[:5]))
-
-
-def _explain(error: jsonschema.ValidationError) -> str:
-    place = ".".join(str(part) for part in error.absolute_path) or "the top level"
-    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
-        return "; ".join(_unknown(place, key, known) for key in error.instance if key not in known)
-    if error.validator == "required":
-        return f"{place}: {error.message.replace('is a required property', 'is missing')}"
-    if re.search(r"token|secret", place):
-        return f"{place}: a secret that is too short or of the wrong form; its value is not shown"
-    meaning = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
-    return f"{place}: {error.message}" + (f" ({meaning})" if meaning else "")
-
-
-def _unknown(place: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"{place}: unknown setting {key!r}" + (
-        f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-    )
-
-
-def _fill(document: dict[str, Any], described: Mapping[str, Any]) -> None:
-    for key, inner in described.get("properties", {}).items():
-        target = _resolve(inner)
-        if "default" in target:
-            document.setdefault(key, target["default"])
-        elif target.get("type") == "object" and key not in described.get("required", ()):
-            document.setdefault(key, {})
-    for section, inner in _sections(document, described):
-        _fill(section, inner)
-
-
 def _build(document: dict[str, Any], folder: Path) -> Settings:
-    host, _, port = document["server"]["listen"].rpartition(":")
-    try:
-        zone = ZoneInfo(document["organisation"]["time_zone"])
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise SettingsError(
-            f"organisation.time_zone: no such zone {document['organisation']['time_zone']!r}; write it as Europe/Berlin"
-        ) from error
     store = document["store"]
     file, templates = document["checklist"].get("file"), document["notes"].get("templates")
     return Settings(
-        listen=(host, int(port)),
+        listen=_listen(document["server"]["listen"]),
         public_url=document["server"]["public_url"],
-        threads=document["server"]["threads"],
+        threads=int(document["server"]["threads"]),  # 8.0 is a whole number too
         deliveries_url=_database("deliveries_url", store["deliveries_url"], folder),
         cases_url=_database("cases_url", store["cases_url"], folder),
         engine_url=_database("engine_url", store["engine_url"], folder),
         domains=tuple(document["organisation"]["domains"]),
-        zone=zone,
-        sources=document["sources"],
-        mail_tenants=document["mail_tenants"],
+        zone=_zone(document["organisation"]["time_zone"]),
+        sources=_with_paths(document["sources"], folder),
+        mail_tenants=_with_paths(document["mail_tenants"], folder),
         procedure=_procedure(document["procedure"]),
         checklist_file=folder / file if file else None,
         templates=folder / templates if templates else None,
@@ -242,12 +91,30 @@ def _build(document: dict[str, Any], folder: Path) -> Settings:
     )
 
 
-def _procedure(chosen: Mapping[str, Any]) -> Procedure:
-    durations = {
-        key: duration(value)
-        for key, value in chosen.items()
-        if isinstance(value, str) and re.fullmatch(schema()["$defs"]["duration"]["pattern"], value)
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if int(port) > 65535:
+        raise SettingsError("server.listen: the port must be at most 65535")
+    return host, int(port)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingsError(f"organisation.time_zone: no such zone {name!r}; write it as Europe/Berlin") from error
+
+
+def _with_paths(systems: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, Mapping[str, Any]]:
+    """The systems with their ``ca_file``, where one is named, as a whole path."""
+    return {
+        name: {**chosen, "ca_file": str(folder / chosen["ca_file"])} if "ca_file" in chosen else chosen
+        for name, chosen in systems.items()
     }
+
+
+def _procedure(chosen: Mapping[str, Any]) -> Procedure:
+    durations = {key: duration(value) for key, value in chosen.items() if isinstance(value, str)}
     return Procedure(
         compromise_reasons=tuple(chosen["compromise_reasons"]),
         unblock_while_sign_in_disabled=chosen["unblock_while_sign_in_disabled"],
@@ -258,10 +125,12 @@ def _procedure(chosen: Mapping[str, Any]) -> Procedure:
 def _database(key: str, url: str, folder: Path) -> str:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise SettingsError(f"store.{key}: no proper database address") from error
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+    except (ArgumentError, ValueError):  # its words may hold the password
+        raise SettingsError(f"store.{key}: no proper database address") from None
+    if parsed.drivername not in DATABASES:
         raise SettingsError(f"store.{key}: use a sqlite: or postgresql: address")
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        parsed = parsed.set(database=str(folder / parsed.database))
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise SettingsError(f"store.{key}: name a file, as in sqlite:///var/cases.sqlite; memory is forgotten")
+        parsed = parsed.set(database=str(folder / str(parsed.database)))
     return parsed.render_as_string(hide_password=False)
