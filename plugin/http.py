@@ -7,6 +7,7 @@ the bearer token goes to the configured origin only.
 
 import json as json_codec
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -66,10 +67,19 @@ class Reply:
 class Remote:
     """A base address, a bearer token and a pooled session. `system` names it in errors.
 
-    `answer_seconds` is how long an answer may take, from the request's last byte to the answer's last byte.
+    `ca_file` names certificates to trust instead of the usual ones. `answer_seconds` is how long an answer may take,
+    from the request's last byte to the answer's last byte.
     """
 
-    def __init__(self, system: str, base_url: str, token: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        system: str,
+        base_url: str,
+        token: str,
+        *,
+        ca_file: str | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
         self.system = system
         self.base_url = base_url.rstrip("/")
         self._origin = _origin(base_url)
@@ -80,6 +90,9 @@ class Remote:
         self._session = BoundedSession()
         self._session.headers["Authorization"] = f"Bearer {token}"
         self._session.headers["User-Agent"] = "m365-unblock"
+        if ca_file is not None:
+            _check_certificates(system, ca_file)
+            self._session.verify = ca_file
 
     def url(self, *segments: str) -> str:
         """An address under the base; every segment percent-encoded, so no id can climb out of its place."""
@@ -179,6 +192,15 @@ class Remote:
         for pattern in NOT_FOR_PEOPLE:
             text = pattern.sub("…", text)
         return "".join(c if c.isprintable() else " " for c in text).strip()[:MAX_TITLE]
+
+
+def _check_certificates(system: str, ca_file: str) -> None:
+    """Said at start rather than at the first call."""
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        why = "it holds no certificate (PEM)" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError(f"{system}: ca_file: cannot use {ca_file}: {why}") from error
 
 
 def _origin(url: str) -> tuple[str | None, str | None, int | None] | None:

@@ -31,14 +31,13 @@ from plugin.model import AccountStatus, Agent, Answer, BlockedAddress, Sending, 
 
 UNBLOCK_LIMIT = "urn:account-admin:unblock-limit"
 MAX_ID = 320  # characters of an account id, by the contract
-MAX_DETAIL = 300
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # JSON can carry these, a database column cannot
 ANSWERS = {(202, "requested"): Answer.REQUESTED, (200, "not_blocked"): Answer.NOT_BLOCKED}
 
 
 def connect(name: str, settings: Mapping[str, Any], clock: Callable[[], datetime]) -> "AccountAdmin":
-    """The tenant `name` with its settings ``url`` and ``token``."""
-    return AccountAdmin(Remote(name, settings["url"], settings["token"]), clock)
+    """The tenant `name` with its settings ``url``, ``token`` and perhaps ``ca_file``."""
+    return AccountAdmin(Remote(name, settings["url"], settings["token"], ca_file=settings.get("ca_file")), clock)
 
 
 class AccountAdmin:
@@ -93,7 +92,7 @@ class AccountAdmin:
             raise
         except PermanentError as error:
             limit = error.status == 409 and error.problem == UNBLOCK_LIMIT
-            return UnblockAnswer(answer=Answer.LIMIT if limit else Answer.REFUSED, detail=error.message[:MAX_DETAIL])
+            return UnblockAnswer(answer=Answer.LIMIT if limit else Answer.REFUSED, detail=error.message)
 
 
 def _load(schema: Schema, reply: Reply) -> dict[str, Any]:

@@ -441,6 +441,7 @@ NOW = "Mon, 23 Nov 2026 20:00:00 GMT"
         (f"Date: {NOW}\r\nRetry-After: Wed, 23 Nov 2033 19:00:00 GMT", 86400.0),
         ("Retry-After: Mon, 23 Nov 2026 20:01:30 GMT", None),  # by whose clock?
         (f"Date: {NOW}\r\nRetry-After: Mon, 23 Nov 2026 20:01:30 -0000", None),  # of no zone
+        (f"Date: {NOW}\r\nRetry-After: Mon, 23 Nov 99999999999999 20:01:30 GMT", None),
         ("Retry-After: 999999999999999999999999", 86400.0),
         ("Retry-After: -5", None),
         ("Retry-After: 1.5", None),

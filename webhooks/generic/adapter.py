@@ -26,7 +26,7 @@ def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> Tic
     return Generic(
         name,
         abilities,
-        remote=Remote(name, settings["api_url"], settings["api_token"]),
+        remote=Remote(name, settings["api_url"], settings["api_token"], ca_file=settings.get("ca_file")),
         signing_keys=signing_keys(STANDARD_WEBHOOKS, settings["webhook_secrets"], f"{place} webhook_secrets"),
         own_user=settings.get("own_user", ""),
         queues=settings.get("queues", ()),
