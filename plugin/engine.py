@@ -11,25 +11,24 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
 from plugin import rules
 from plugin.errors import RemoteError, SettingsError, StorageError, TransientError
 from plugin.log import log
 from plugin.model import Task
-from plugin.naming import ticket_lane
 from plugin.ports import TicketSystem
+from plugin.relay import relay, row_of, scan, task_of
 from plugin.settings import Procedure
 from plugin.store.cases import CaseStore, Stale
-from plugin.store.deliveries import DeliveryStore, StoredEvent
-
-BATCH = 25
-"""Events handed over at once: one workflow of one step for all of them."""
+from plugin.store.deliveries import DeliveryStore
 
 EVENTS_AT_ONCE = 8
 """Threads that work through a batch."""
@@ -41,6 +40,10 @@ BUGS_FORGIVEN = 5
 """So often a task is tried again that fails by no known error."""
 
 RELAY_PAUSE = 0.1  # seconds
+
+
+class Stopped(BaseException):
+    """The worker ends with a task unfinished. DBOS records any `Exception` as the task's end; this is none."""
 
 
 class Engine:
@@ -71,6 +74,18 @@ class Engine:
     def start(self, lock: Path) -> None:
         """Take the worker's slot, recover what an earlier worker left, and begin."""
         self._slot = _take_slot(lock)
+        try:
+            self._launch()
+        except SQLAlchemyError as error:
+            why = getattr(error, "orig", None) or type(error).__name__
+            raise StorageError(f"the engine's database could not be used: {why}") from error
+        for target in (self._relay_for_ever, self._scan_for_ever):
+            thread = threading.Thread(target=target, name=target.__name__, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        log("worker.started")
+
+    def _launch(self) -> None:
         config: DBOSConfig = {
             "name": "m365-unblock",
             "system_database_url": self._url,
@@ -84,7 +99,7 @@ class Engine:
 
         @DBOS.workflow(name="task", max_recovery_attempts=10)
         def work(row: dict[str, Any]) -> None:
-            DBOS.run_step({"name": row["name"]}, self.attempt, _task(row))
+            DBOS.run_step({"name": row["name"]}, self.attempt, task_of(row))
 
         DBOS.launch()
         DBOS.register_queue("events", worker_concurrency=4, polling_interval_sec=0.1, on_conflict="always_update")
@@ -95,11 +110,6 @@ class Engine:
             polling_interval_sec=0.1,
             on_conflict="always_update",
         )
-        for target in (self._relay_for_ever, self._scan_for_ever):
-            thread = threading.Thread(target=target, name=target.__name__, daemon=True)
-            thread.start()
-            self._threads.append(thread)
-        log("worker.started")
 
     def stop(self) -> None:
         """Stop taking work; what is under way is finished or recovered at the next start."""
@@ -115,13 +125,18 @@ class Engine:
 
     def _relay_for_ever(self) -> None:
         while not self._stop.is_set():
-            try:
-                moved = relay(self._deliveries, self._store) + self._hand_over()
-            except StorageError as error:
-                log("relay.failed", logging.ERROR, error=str(error))
-                moved = 0
-            if not moved:
+            if not self._unharmed("relay", lambda: relay(self._deliveries, self._store) + self._hand_over()):
                 self._stop.wait(RELAY_PAUSE)
+
+    def _unharmed(self, name: str, work: Callable[[], int]) -> int:
+        """Do a round of what goes on for ever; a failing round is told and the next one tries again."""
+        try:
+            return work()
+        except (RemoteError, StorageError) as error:
+            log(f"{name}.failed", logging.WARNING, error=str(error))
+        except Exception:  # an outermost loop: a thread that ended here would leave a worker that does nothing
+            logging.getLogger("m365-unblock").exception("%s.bug", name)
+        return 0
 
     def _hand_over(self) -> int:
         """Give waiting tasks to DBOS; one it has already is ignored by its id."""
@@ -145,21 +160,18 @@ class Engine:
             options["delay_seconds"] = delay
         if task.lane:
             options["queue_partition_key"] = task.lane
-        DBOS.enqueue_workflow_with_options(options, _row(task))  # type: ignore[arg-type]
+        DBOS.enqueue_workflow_with_options(options, row_of(task))  # type: ignore[arg-type]
 
     def _scan_for_ever(self) -> None:
         every = self._procedure.scan_every.total_seconds()
         while every and not self._stop.is_set():
             for source, system in self._sources.items():
                 if system.abilities.scan:
-                    self._scan(source, system)
+                    self._unharmed(f"scan.{source}", partial(self._scan, source, system))
             self._stop.wait(every)
 
-    def _scan(self, source: str, system: TicketSystem) -> None:
-        try:
-            scan(source, system, self._store, back=self._procedure.scan_back, now=self._clock())
-        except (RemoteError, StorageError) as error:
-            log("scan.failed", logging.WARNING, source=source, error=str(error))
+    def _scan(self, source: str, system: TicketSystem) -> int:
+        return scan(source, system, self._store, back=self._procedure.scan_back, now=self._clock())
 
     # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -168,7 +180,7 @@ class Engine:
         again = self._run(task)
         while again is not None and not self._put(again):
             if self._stop.wait(1.0):
-                raise InterruptedError("stopped while the cases database took nothing; recovered at the next start")
+                raise Stopped("while the cases database took nothing; recovered at the next start")
 
     def _put(self, task: Task) -> bool:
         """A next attempt must not be lost because the cases database is busy."""
@@ -210,77 +222,21 @@ class Engine:
 
     def _next(self, task: Task, pause: timedelta) -> Task:
         attempt = task.attempt + 1
-        base = task.id.rsplit("~", 1)[0]
+        base = task.id.removesuffix(f"~{task.attempt}") if task.attempt else task.id
         return replace(task, id=f"{base}~{attempt}", attempt=attempt, not_before=self._clock() + pause)
 
     def _handle_events(self, args: Mapping[str, Any]) -> None:
         """A batch: each ticket once, however many of its events are in it; a failing one goes its own way."""
         with ThreadPoolExecutor(EVENTS_AT_ONCE) as pool:
-            list(pool.map(self.attempt, (_task(row) for row in args["tasks"])))
-
-
-def relay(deliveries: DeliveryStore, store: CaseStore) -> int:
-    """Put accepted events into the outbox, one batch, and remember how far; how many there were."""
-    events = deliveries.events_after(int(store.mark("relayed") or 0), BATCH)
-    if not events:
-        return 0
-    tasks = {(row.event.source, row.event.ticket): _handling(row) for row in events}
-    batch = Task(
-        id=f"events:{events[0].seq}-{events[-1].seq}",
-        name="handle_events",
-        args={"tasks": [_row(task) for task in tasks.values()]},
-    )
-    with store.change() as change:
-        change.put_task(batch)
-        change.set_mark("relayed", str(events[-1].seq))
-    return len(events)
-
-
-def _handling(row: StoredEvent) -> Task:
-    event = row.event
-    return Task(
-        id=f"handle:{row.id}",
-        name="handle",
-        args={"source": event.source, "ticket": event.ticket},
-        lane=ticket_lane(event.source, event.ticket),
-    )
-
-
-def scan(source: str, system: TicketSystem, store: CaseStore, *, back: timedelta, now: datetime) -> int:
-    """Catch up: a task for every ticket changed since the last scan, so that a lost event is made good."""
-    mark = f"scanned {source}"
-    since = datetime.fromisoformat(store.mark(mark) or (now - back).isoformat())
-    newest, found = since, 0
-    for changed in system.changed_since(since):
-        task = Task(
-            id=f"scan:{source}:{changed.id}:{changed.updated_at.isoformat()}",
-            name="handle",
-            args={"source": source, "ticket": changed.id},
-            lane=ticket_lane(source, changed.id),
-        )
-        with store.change() as change:
-            change.put_task(task)
-        newest, found = max(newest, changed.updated_at), found + 1
-    with store.change() as change:
-        change.set_mark(mark, newest.isoformat())
-    return found
-
-
-def _row(task: Task) -> dict[str, Any]:
-    """A task as JSON."""
-    return asdict(task) | {"not_before": task.not_before.isoformat() if task.not_before else None}
-
-
-def _task(row: Mapping[str, Any]) -> Task:
-    """The reverse of `_row`."""
-    not_before = datetime.fromisoformat(row["not_before"]) if row["not_before"] else None
-    return Task(**{**row, "not_before": not_before})
+            list(pool.map(self.attempt, (task_of(row) for row in args["tasks"])))
 
 
 def _take_slot(lock: Path) -> IO[str]:
     """The lock that makes this process the one worker of its databases; given back by the system at its end."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    slot = lock.open("w")
+    try:
+        slot = lock.open("w")
+    except OSError as error:
+        raise SettingsError(f"cannot open {lock}, which makes sure of one worker: {error.strerror}") from error
     try:
         fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

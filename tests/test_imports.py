@@ -33,7 +33,10 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("plugin.workflow", "plugin.asking", "plugin.annotation", "plugin.reading"),
         ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "workflow"),
     ),
-    "engine": (("plugin.engine",), ("words", "names", "log", "rules", "ports", "settings", "store")),
+    "engine": (
+        ("plugin.engine", "plugin.relay"),
+        ("words", "names", "log", "rules", "ports", "settings", "store", "engine"),
+    ),
     "panel": (
         ("plugin.panel",),
         ("words", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
@@ -54,8 +57,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "app": (
         ("plugin.app",),
         (
-            "words", "log", "settings", "checklist", "notes", "ports", "tenants", "store", "casework", "desk", "workflow",
-            "engine", "panel", "status", "receiver", "webhooks",
+            "words", "log", "settings", "checklist", "notes", "ports", "tenants", "store", "casework", "desk",
+            "workflow", "engine", "panel", "status", "receiver", "webhooks",
         ),
     ),
     "command": (("plugin.cli",), ("words", "settings", "app", "serving", "casework", "demo", "triage")),

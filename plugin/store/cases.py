@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import StorageError
 from plugin.model import (
@@ -149,8 +150,9 @@ class CaseStore:
         return rows[0].value if rows else None
 
     def ping(self) -> None:
-        """Raise `StorageError` unless the database answers."""
-        self._all(select(schema.marks.c.name).limit(1))
+        """Raise `StorageError` unless a change could be made now."""
+        with self.change() as change:
+            change.look()
 
 
 class Change:
@@ -158,6 +160,10 @@ class Change:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def look(self) -> None:
+        """Touch a table, so that a database without them is noticed."""
+        self._connection.execute(select(schema.marks.c.name).limit(1))
 
     def add_case(self, case: Case) -> bool:
         """Insert a case; False if it is there already."""
@@ -259,12 +265,10 @@ class Change:
         return self._insert(schema.launches, {"jti": jti, "source": source, "expires_at": expires_at})
 
     def _insert(self, table: Any, row: Mapping[str, Any]) -> bool:
-        try:
-            with self._connection.begin_nested():
-                self._connection.execute(insert(table).values(**row))
-        except IntegrityError:
-            return False
-        return True
+        """Insert a row; False if its key is taken. Whatever else is wrong with it is an error."""
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(table).values(**row).on_conflict_do_nothing().inline()
+        return self._connection.execute(statement).rowcount == 1
 
 
 def _is_asking(table: Any, asking: Asking) -> tuple[Any, ...]:

@@ -2,5 +2,8 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+# A table of its own for the revision, so that a site may keep both in one PostgreSQL database.
+context.configure(
+    connection=context.config.attributes["connection"], transactional_ddl=True, version_table="cases_revision"
+)
 context.run_migrations()
