@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from flask import Flask
+from sqlalchemy import Engine as Database
 from sqlalchemy.engine import make_url
 
 from plugin import checklist as checklists
@@ -17,7 +19,8 @@ from plugin import mail_tenants, panel, status_pages
 from plugin.annotation import Annotation
 from plugin.casework import Casework
 from plugin.desk import Desk
-from plugin.engine import Engine
+from plugin.errors import SettingsError
+from plugin.log import MaskingFormatter
 from plugin.model import Case
 from plugin.notes.texts import Texts
 from plugin.ports import MailTenant, TicketSystem
@@ -28,6 +31,12 @@ from plugin.store.deliveries import DeliveryStore
 from plugin.store.engine import open_engine
 from plugin.workflow import Workflow
 from webhooks import receiver, ticket_systems
+
+if TYPE_CHECKING:
+    from plugin.engine import Engine
+
+READY_WITHIN = 1.0
+"""Seconds that a database may be busy and still count as ready."""
 
 
 def now() -> datetime:
@@ -88,8 +97,10 @@ class Parts:
         )
 
     @cached_property
-    def engine(self) -> Engine:
-        """What runs the procedure."""
+    def engine(self) -> "Engine":
+        """What runs the procedure; imported here because the web process does without it."""
+        from plugin.engine import Engine
+
         return Engine(
             url=self.settings.engine_url,
             tasks=self.workflow.tasks(),
@@ -103,14 +114,41 @@ class Parts:
     def _panel_address(self, case: Case) -> str:
         return f"{self.settings.public_url}/panel/{quote(case.source)}/{quote(case.ticket, safe='')}"
 
+    def check(self) -> None:
+        """Make everything that wrong settings, a broken checklist or template would break; `SettingsError` says so."""
+        _ = (self.sources, self.tenant, self.casework, self.texts)
+
     def migrate(self) -> None:
-        """Bring our databases to the newest form; on SQLite, make their folder first."""
+        """Bring our databases to the newest form; on SQLite, make their folder first, for our own user only."""
         for url in (self.settings.deliveries_url, self.settings.cases_url, self.settings.engine_url):
             place = make_url(url)
             if place.get_backend_name() == "sqlite" and place.database:
-                Path(place.database).parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(Path(place.database).parent)
         migrations.upgrade("deliveries", self.settings.deliveries_url)
         migrations.upgrade("cases", self.settings.cases_url)
+
+    def pings(self) -> dict[str, Callable[[], None]]:
+        """For each of our databases, what raises `StorageError` unless it takes changes now."""
+        return {
+            "deliveries": lambda: _ping(self.settings.deliveries_url, lambda engine: DeliveryStore(engine).ping()),
+            "cases": lambda: _ping(self.settings.cases_url, lambda engine: CaseStore(engine).ping()),
+        }
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"[store]: cannot make the folder {folder}: {error.strerror}") from error
+
+
+def _ping(url: str, ping: Callable[[Database], None]) -> None:
+    """Over a connection of its own: one that is open already would not notice that its file is gone."""
+    engine = open_engine(url, busy_seconds=READY_WITHIN)
+    try:
+        ping(engine)
+    finally:
+        engine.dispose()
 
 
 def create_app(parts: Parts) -> Flask:
@@ -130,12 +168,14 @@ def create_app(parts: Parts) -> Flask:
             clock=parts.clock,
         )
     )
-    app.register_blueprint(status_pages.blueprint(parts.deliveries, parts.casework.store))
+    app.register_blueprint(status_pages.blueprint(parts.pings()))
     return app
 
 
 def set_up_logging() -> None:
     """One line an event on standard error, for whatever collects it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in ("dbos", "alembic", "werkzeug"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from plugin.errors import PluginError, SettingsError
 from plugin.settings import Settings, load
+
+if TYPE_CHECKING:
+    from plugin.app import Parts
 
 CONFIG = click.option(
     "--config",
@@ -24,12 +27,15 @@ CONFIG = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The settings file.",
 )
+END_WITH_PARENT = click.option("--end-with-parent", is_flag=True, hidden=True)
+"""Given by `serve`: it holds the other end of standard input."""
 
 
 @click.group()
 @click.version_option(package_name="m365-unblock")
 def main() -> None:
     """Unblocks Microsoft 365 accounts that may not send mail, from inside the ticket."""
+    os.umask(0o077)  # databases hold what tickets and agents say: they are for our own user only
 
 
 @contextmanager
@@ -50,10 +56,12 @@ def _settings(path: Path) -> Settings:
 @CONFIG
 def serve(path: Path) -> None:
     """Run everything: the web process and the worker, each a process of its own."""
+    from plugin.app import set_up_logging
     from plugin.serving import Pair
 
     with _told():
-        _migrated(path)
+        set_up_logging()
+        _made_ready(path)
         pair = Pair(path)
         pair.start()
         _on_signals(pair.stop)
@@ -62,34 +70,39 @@ def serve(path: Path) -> None:
 
 @main.command()
 @CONFIG
-def web(path: Path) -> None:
+@END_WITH_PARENT
+def web(path: Path, end_with_parent: bool) -> None:
     """Run the web process: webhook receiver and panel."""
-    from plugin.app import Parts, create_app, set_up_logging
-    from plugin.serving import run_gunicorn
+    from plugin import serving
+    from plugin.app import create_app, set_up_logging
 
     with _told():
         set_up_logging()
-        parts = Parts(_settings(path))
-        parts.migrate()
-        run_gunicorn(lambda: create_app(parts), parts.settings)
+        if end_with_parent:
+            serving.end_with_parent()
+        parts = _made_ready(path)
+        serving.run_gunicorn(lambda: create_app(parts), parts.settings)
 
 
 @main.command()
 @CONFIG
-def worker(path: Path) -> None:
+@END_WITH_PARENT
+def worker(path: Path, end_with_parent: bool) -> None:
     """Run the worker: the procedure."""
     from sqlalchemy.engine import make_url
 
-    from plugin.app import Parts, set_up_logging
+    from plugin import serving
+    from plugin.app import set_up_logging
 
     with _told():
         set_up_logging()
-        parts = Parts(_settings(path))
-        parts.migrate()
-        database = make_url(parts.settings.engine_url).database or "engine"
-        parts.engine.start(Path(database).with_suffix(".lock"))
+        if end_with_parent:
+            serving.end_with_parent()
+        parts = _made_ready(path)
         stopped = threading.Event()
         _on_signals(stopped.set)
+        database = make_url(parts.settings.engine_url).database or "engine"
+        parts.engine.start(Path(database).with_suffix(".lock"))
         stopped.wait()
         parts.engine.stop()
 
@@ -104,7 +117,7 @@ def db() -> None:
 def upgrade(path: Path) -> None:
     """Bring the databases to the newest form; changes nothing when run twice."""
     with _told():
-        _migrated(path)
+        _made_ready(path)
         click.echo("The databases are up to date.")
 
 
@@ -133,10 +146,14 @@ def demo(once: bool, port: int) -> None:
         sys.exit(play(once=once, port=port))
 
 
-def _migrated(path: Path) -> None:
+def _made_ready(path: Path) -> "Parts":
+    """Everything checked before anything is done, and the databases in their newest form."""
     from plugin.app import Parts
 
-    Parts(_settings(path)).migrate()
+    parts = Parts(_settings(path))
+    parts.check()
+    parts.migrate()
+    return parts
 
 
 def _on_signals(stop: Callable[[], Any]) -> None:

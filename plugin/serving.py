@@ -1,5 +1,8 @@
 """Running the processes: the web process under gunicorn, and the pair of web and worker under one command."""
 
+import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -52,12 +55,29 @@ def run_gunicorn(make_app: Callable[[], Flask], settings: Settings) -> None:
     _Web(make_app, settings).run()
 
 
+def end_with_parent() -> None:
+    """End this process in order, as by SIGTERM, once its standard input ends.
+
+    `Pair` holds the other end of it, and the system closes that however the parent ends, by SIGKILL too.
+    """
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        log("parent.gone", logging.WARNING)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
 class Pair:
     """Web and worker as child processes; one that ends by itself is started again, both end together."""
 
     def __init__(self, config: Path) -> None:
         self._config = config
         self._stopping = threading.Event()
+        # A signal may come while another is being handled, in the same thread.
+        self._starting = threading.RLock()
         self._threads: list[threading.Thread] = []
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -70,15 +90,17 @@ class Pair:
             self._threads.append(thread)
 
     def _spawn(self, name: str) -> None:
-        command = [sys.executable, "-m", "plugin.cli", name, "--config", str(self._config)]
-        self.processes[name] = subprocess.Popen(command)  # noqa: S603 - our own program
+        command = [sys.executable, "-m", "plugin.cli", name, "--config", str(self._config), "--end-with-parent"]
+        with self._starting:
+            if not self._stopping.is_set():
+                self.processes[name] = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own program
 
     def _keep(self, name: str) -> None:
         while True:
             code = self.processes[name].wait()
             if self._stopping.is_set():
                 return
-            log("process.ended", name=name, code=code)
+            log("process.ended", logging.ERROR, name=name, code=code)
             if code == 2:  # wrong settings: starting again changes nothing
                 self.stop()
                 return
@@ -88,15 +110,14 @@ class Pair:
 
     def stop(self) -> None:
         """End both; each finishes what it has under way."""
-        self._stopping.set()
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.terminate()
+        with self._starting:
+            self._stopping.set()
+            for process in self.processes.values():
+                if process.poll() is None:
+                    process.terminate()
 
     def wait(self) -> int:
         """Wait until both have ended; 0 after an orderly stop."""
         for thread in self._threads:
             thread.join()
-        for process in self.processes.values():
-            process.wait()
-        return max(0, *(process.returncode for process in self.processes.values()))
+        return max(0, *(process.wait() for process in self.processes.values()))

@@ -1,14 +1,19 @@
 """What operators and their machines ask the web process: is it alive, and could it take a delivery now?"""
 
+import logging
+from collections.abc import Callable, Mapping
+
 from flask import Blueprint, Response, jsonify, make_response
 
 from plugin.errors import StorageError
-from plugin.store.cases import CaseStore
-from plugin.store.deliveries import DeliveryStore
+from plugin.log import log
 
 
-def blueprint(deliveries: DeliveryStore, cases: CaseStore) -> Blueprint:
-    """``/healthz``: the process answers. ``/readyz``: both databases answer too."""
+def blueprint(pings: Mapping[str, Callable[[], None]]) -> Blueprint:
+    """``/healthz``: the process answers. ``/readyz``: every database, by its name here, takes changes now.
+
+    Anybody may ask, so the answer names only the database; the log says what is wrong with it.
+    """
     pages = Blueprint("status", __name__)
 
     @pages.get("/healthz")
@@ -17,11 +22,12 @@ def blueprint(deliveries: DeliveryStore, cases: CaseStore) -> Blueprint:
 
     @pages.get("/readyz")
     def readyz() -> Response:
-        try:
-            deliveries.ping()
-            cases.ping()
-        except StorageError as error:
-            return make_response(jsonify(status="not ready", why=str(error)), 503)
+        for name, ping in pings.items():
+            try:
+                ping()
+            except StorageError as error:
+                log("not.ready", logging.WARNING, database=name, error=str(error))
+                return make_response(jsonify(status="not ready", database=name), 503)
         return jsonify(status="ready")
 
     return pages

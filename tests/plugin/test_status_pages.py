@@ -1,0 +1,64 @@
+"""Whoever watches over the web process is told quickly and truly, and strangers learn nothing from it."""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+BOTH = pytest.mark.parametrize("name", ["deliveries", "cases"])
+
+
+@pytest.fixture
+def client(world: Any) -> FlaskClient:
+    found: FlaskClient = world.plugin_app.test_client()
+    return found
+
+
+@pytest.fixture
+def file(world: Any) -> Callable[[str], Path]:
+    """Where a database is."""
+    return lambda name: Path(getattr(world.parts.settings, f"{name}_url").removeprefix("sqlite:///"))
+
+
+def test_a_web_process_in_order_is_alive_and_ready(client: FlaskClient) -> None:
+    assert (client.get("/healthz").status_code, client.get("/healthz").json) == (200, {"status": "alive"})
+    assert (client.get("/readyz").status_code, client.get("/readyz").json) == (200, {"status": "ready"})
+
+
+@BOTH
+def test_a_locked_database_is_not_ready_and_that_is_said_soon(
+    client: FlaskClient, file: Callable[[str], Path], name: str
+) -> None:
+    other = sqlite3.connect(file(name), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    begun = time.monotonic()
+    answer = client.get("/readyz")
+    assert time.monotonic() - begun < 3
+    assert (answer.status_code, answer.json) == (503, {"status": "not ready", "database": name})
+    assert client.get("/healthz").status_code == 200
+    other.execute("ROLLBACK")
+    other.close()
+    assert client.get("/readyz").status_code == 200
+
+
+@BOTH
+def test_a_database_that_is_gone_is_not_ready_although_it_was_open(
+    client: FlaskClient, file: Callable[[str], Path], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.get("/readyz").status_code == 200
+    for part in file(name).parent.glob(f"{name}.sqlite*"):
+        part.unlink()
+    with caplog.at_level(logging.WARNING):
+        answer = client.get("/readyz")
+    assert (answer.status_code, answer.json) == (503, {"status": "not ready", "database": name})
+    assert "not.ready" in caplog.text
+
+
+def test_the_answer_names_no_place_and_no_cause(client: FlaskClient, file: Callable[[str], Path]) -> None:
+    file("cases").unlink()
+    assert str(file("cases").parent) not in client.get("/readyz").text
