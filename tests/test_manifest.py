@@ -1,6 +1,7 @@
 """plugin.json says what the program does, and the program does what it says."""
 
 import json
+import re
 import tomllib
 from datetime import UTC, datetime
 from importlib import import_module
@@ -53,6 +54,20 @@ def test_every_field_the_program_writes_is_promised_and_every_promised_one_is_wr
         created_at=NOW, updated_at=NOW, version=1,
     )  # fmt: skip
     assert set(shown_fields(case)) == set(manifest()["fields"])
+
+
+@pytest.mark.parametrize("name", [*manifest()["tags"], *manifest()["fields"]])
+def test_the_readme_tells_of_every_promised_tag_and_field(name: str) -> None:
+    assert name in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "document", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")), ids=lambda it: it.name
+)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text("utf-8"))
+    here = [link for link in links if "://" not in link]
+    assert [link for link in here if not (document.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("system", manifest()["ticket_systems"], ids=lambda system: system["id"])
