@@ -139,17 +139,18 @@ class Annotation:
     def _show_state(self, case: Case) -> None:
         """One state tag and one set of fields for the ticket, written only where they have changed."""
         leading = rules.ticket_state(self._store.cases_of_ticket(case.source, case.ticket)) or case
-        tags, fields = (
-            frozenset({rules.TAG_OF[leading.state]} if leading.state in rules.TAG_OF else ()),
-            shown_fields(leading),
-        )
+        tags = frozenset({rules.TAG_OF[leading.state]} if leading.state in rules.TAG_OF else ())
+        fields = shown_fields(leading)
         mark, value = f"shown {_fingerprint(case.source, case.ticket)}", _fingerprint(tags, fields)
         if self._store.mark(mark) == value:
             return
         system = self._sources[case.source]
-        took_tags = self._try(case, "tags", lambda: system.change_tags(case.ticket, add=tags, remove=STATE_TAGS - tags))
-        took_fields = self._try(case, "fields", lambda: system.change_fields(case.ticket, fields))
-        if took_tags and took_fields:
+        writes: dict[str, Callable[[], None]] = {}
+        if system.abilities.tags:
+            writes["tags"] = lambda: system.change_tags(case.ticket, add=tags, remove=STATE_TAGS - tags)
+        if system.abilities.fields:
+            writes["fields"] = lambda: system.change_fields(case.ticket, fields)
+        if all([self._try(case, what, write) for what, write in writes.items()]):
             with self._store.change() as change:
                 change.set_mark(mark, value)
 
