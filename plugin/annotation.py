@@ -150,7 +150,8 @@ class Annotation:
             writes["tags"] = lambda: system.change_tags(case.ticket, add=tags, remove=STATE_TAGS - tags)
         if system.abilities.fields:
             writes["fields"] = lambda: system.change_fields(case.ticket, fields)
-        if all([self._try(case, what, write) for what, write in writes.items()]):
+        taken = [self._try(case, what, write) for what, write in writes.items()]
+        if all(taken):
             with self._store.change() as change:
                 change.set_mark(mark, value)
 
