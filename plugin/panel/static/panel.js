@@ -34,7 +34,7 @@
     const launch = new URLSearchParams(location.hash.slice(1)).get("token");
     history.replaceState(null, "", location.pathname + location.search);
     if (!launch) {
-      if (!token) tell("Open this panel from the ticket: only the ticket system can say who you are.");
+      if (!token) tell("Open this panel from the ticket, or reload the ticket: only the ticket system can say who you are.");
       return;
     }
     try {
@@ -155,7 +155,21 @@
     }
     if (elt === main) tell(words);
     else if (!elt.matches("[data-poll]")) say(slotOf(elt), `Not done. ${words}`, "refused");
+    if (!isOver && elt.matches(".item")) offerAgain(elt);
   });
+
+  // An item is saved when it changes, so it has no button of its own to press again.
+  function offerAgain(item) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "bare";
+    button.textContent = "Try again";
+    button.addEventListener("click", () => {
+      item.querySelector("input").focus(); // the button goes away
+      htmx.trigger(item, "change");
+    });
+    slotOf(item).firstChild.append(" ", button);
+  }
 
   function detailOf(xhr) {
     try {
