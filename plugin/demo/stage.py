@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_bytes, token_urlsafe
+from typing import Any
 
 import requests
 from flask import Flask
@@ -75,14 +77,25 @@ class Person:
 class Stage:
     """Everything that runs, started by `__enter__` and ended by `__exit__`."""
 
-    def __init__(self, folder: Path, ports: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ports: tuple[int, int, int],
+        *,
+        accounts: Mapping[str, Any] | None = None,
+        settles_after: float = SETTLES_AFTER,
+        follow_up_after: str = CLOCK,
+    ) -> None:
+        """`ports` are the plugin's, the desk's and the tenant's, 0 picks a free one; `accounts` as in world.json."""
         self.folder = folder
         self._plugin_port, self._desk_port, self._tenant_port = ports
+        self._accounts, self._settles_after, self._follow_up_after = accounts, settles_after, follow_up_after
         self._servers: list[RunningServer] = []
         self._plugin: subprocess.Popen[bytes] | None = None
         self.desk_app: Flask
+        self.tenant_app: Flask
         self.desk_url = self.tenant_url = self.plugin_url = ""
-        self.desk_token, self.page_key = token_urlsafe(24), token_urlsafe(16)
+        self.desk_token, self.page_key, self.panel_secret = token_urlsafe(24), token_urlsafe(16), token_urlsafe(48)
         self.people = {
             login: Person(name=name, role=role, key=token_urlsafe(16))
             for login, name, role in (
@@ -96,25 +109,30 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, mode=0o700)
         tenant_token = token_urlsafe(24)
-        tenant = demo_tenant.create_app(tenant_token, clock=_now, settle_seconds=SETTLES_AFTER, page_key=self.page_key)
-        self.tenant_url = self._serve(tenant, "127.0.0.1", self._tenant_port)
+        self.tenant_app = demo_tenant.create_app(
+            tenant_token,
+            clock=_now,
+            settle_seconds=self._settles_after,
+            page_key=self.page_key,
+            accounts=self._accounts,
+        )
+        self.tenant_url = self._serve(self.tenant_app, "127.0.0.1", self._tenant_port)
         plugin_socket = bind("127.0.0.1", self._plugin_port)
         self._plugin_port = plugin_socket.getsockname()[1]
         self.plugin_url = f"http://127.0.0.1:{self._plugin_port}"
         plugin_socket.close()
         webhook_secret = "whsec_" + b64encode(token_bytes(32)).decode()
-        panel_secret = token_urlsafe(48)
-        self._open_desk(webhook_secret, panel_secret)
+        self._open_desk(webhook_secret)
         self._start_plugin(
             SETTINGS.format(
                 plugin_port=self._plugin_port,
                 desk=self.desk_url,
                 desk_token=self.desk_token,
                 webhook_secret=webhook_secret,
-                panel_secret=panel_secret,
+                panel_secret=self.panel_secret,
                 tenant=self.tenant_url,
                 tenant_token=tenant_token,
-                clock=CLOCK,
+                clock=self._follow_up_after,
             )
         )
         self.desk_app.extensions["sender"].start()
@@ -151,7 +169,7 @@ class Stage:
         self._servers.append(server)
         return f"http://{host}:{server.port}"
 
-    def _open_desk(self, webhook_secret: str, panel_secret: str) -> None:
+    def _open_desk(self, webhook_secret: str) -> None:
         listening = bind("localhost", self._desk_port)
         # Another host name than the plugin's, so that the panel is a stranger's frame, as in life.
         self.desk_url = f"http://localhost:{listening.getsockname()[1]}"
@@ -163,7 +181,7 @@ class Stage:
                 webhook_secret=webhook_secret,
                 source="desk",
                 panel_url=self.plugin_url,
-                panel_secret=panel_secret,
+                panel_secret=self.panel_secret,
                 people=tuple(
                     demo_desk.DeskAgent(
                         login=login,
