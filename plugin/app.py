@@ -112,6 +112,8 @@ class Parts:
         )
 
     def _panel_address(self, case: Case) -> str:
+        if self.sources[case.source].abilities.panel:
+            return ""  # the panel stands beside the note; without the ticket's launch token a link opens nothing
         return f"{self.settings.public_url}/panel/{quote(case.source)}/{quote(case.ticket, safe='')}"
 
     def check(self) -> None:
