@@ -13,8 +13,8 @@ from plugin import rules
 from plugin.casework import PROGRAM, Casework
 from plugin.errors import NotFound, PermanentError
 from plugin.log import log
-from plugin.model import Case, CaseState, JournalEntry, Sending
-from plugin.naming import note_key
+from plugin.model import Case, CaseState, JournalEntry, Sending, Ticket
+from plugin.naming import mending, note_key
 from plugin.notes.facts import AddressResult, Facts
 from plugin.notes.texts import NoteKind, Texts
 from plugin.ports import TicketSystem
@@ -32,8 +32,11 @@ STATUS_NOTE = {
 """States with one status note a round, and what tells it from the others."""
 
 
-def due_notes(case: Case) -> tuple[tuple[NoteKind, str], ...]:
-    """The notes that a case in this state must have on its ticket, each with its occasion."""
+def due_notes(case: Case, *, referrals: int = 0) -> tuple[tuple[NoteKind, str], ...]:
+    """The notes that a case in this state must have on its ticket, each with its occasion.
+
+    `referrals` counts the notes that said "refer to Security": once that is lifted, a note says so anew.
+    """
     if case.state is CaseState.NEEDS_PERSON:
         return ((NoteKind.STATUS, _question(case)),)
     if case.state is CaseState.BULK_SENDER:
@@ -46,6 +49,10 @@ def due_notes(case: Case) -> tuple[tuple[NoteKind, str], ...]:
     if case.state in (CaseState.CLOSED, CaseState.OVERDUE):
         return ((NoteKind.FOLLOW_UP, case.state.value.lower()),)
     occasion = STATUS_NOTE.get(case.state)
+    if case.state is CaseState.REFER_TO_SECURITY:
+        occasion = f"refer-to-security-{_fingerprint(case.reason)[:8]}"
+    elif occasion == "blocked" and referrals:
+        occasion = f"blocked-after-{referrals}-referrals"
     # A note that rests on a reading waits for one: its words must not be used up by "could not be read".
     is_read = case.status is not None and case.status.sending is not Sending.UNKNOWN
     return ((NoteKind.STATUS, occasion),) if occasion and (is_read or case.state is CaseState.TENANT_BLOCKED) else ()
@@ -58,8 +65,10 @@ def _question(case: Case) -> str:
 
 
 def _result(case: Case) -> tuple[NoteKind, str]:
-    pressed = case.asked_at.strftime("%Y%m%dT%H%M%S.%f") if case.asked_at else "elsewhere"
-    return NoteKind.RESULT, f"{case.state.name.lower()}-{pressed}"
+    # A release that did not hold may be followed by another one of the same pressing.
+    moment = case.unblocked_at if case.state is CaseState.UNBLOCKED else case.asked_at
+    which = moment.strftime("%Y%m%dT%H%M%S.%f") if moment else "elsewhere"
+    return NoteKind.RESULT, f"{case.state.name.lower()}-{which}"
 
 
 def shown_fields(case: Case) -> dict[str, str | None]:
@@ -72,6 +81,15 @@ def shown_fields(case: Case) -> dict[str, str | None]:
         "Unblocked At": _moment(case.unblocked_at) if is_released else None,
         "Escalate After": _moment(case.escalate_after) if is_released else None,
     }
+
+
+def state_tags(case: Case) -> frozenset[str]:
+    """The one state tag, from the case that leads the ticket."""
+    return frozenset({rules.TAG_OF[case.state]} if case.state in rules.TAG_OF else ())
+
+
+def _mark(case: Case) -> str:
+    return f"shown {_fingerprint(case.source, case.ticket)}"
 
 
 def _moment(moment: datetime | None) -> str | None:
@@ -100,13 +118,28 @@ class Annotation:
         self._panel_address = panel_address
 
     def show(self, case: Case) -> None:
-        """Post the notes that the case's state calls for, then bring tag and fields up to date."""
+        """Post the notes that the case's state calls for, and bring tag and fields up to date."""
         try:
-            for kind, occasion in due_notes(case):
-                self._post_once(case, kind, note_key(case, occasion))
-            self._show_state(case)
+            try:
+                referrals = sum("/refer-to-security" in note.key for note, _ in self._store.notes(case.id))
+                for kind, occasion in due_notes(case, referrals=referrals):
+                    self._post_once(case, kind, note_key(case, occasion))
+            finally:  # a note that is refused or late must not hold back what automated triage keys on
+                self._show_state(case)
         except NotFound:
             log("ticket.gone", logging.WARNING, source=case.source, ticket=case.ticket)
+
+    def mend(self, ticket: Ticket) -> None:
+        """Put the state tag right where somebody changed it by hand."""
+        cases = self._store.cases_of_ticket(ticket.source, ticket.id)
+        leading = rules.ticket_state(cases)
+        if leading is None or ticket.tags & STATE_TAGS == state_tags(leading):
+            return
+        mark = _mark(leading)
+        with self._store.change() as change:
+            if self._store.mark(mark):
+                change.set_mark(mark, "")
+                change.put_task(mending(leading, self._work.clock()))
 
     def post(self, case: Case, key: str) -> None:
         """Put a note that is meant to be there on the ticket, unless it is there already."""
@@ -139,11 +172,12 @@ class Annotation:
     def _show_state(self, case: Case) -> None:
         """One state tag and one set of fields for the ticket, written only where they have changed."""
         leading = rules.ticket_state(self._store.cases_of_ticket(case.source, case.ticket)) or case
-        tags = frozenset({rules.TAG_OF[leading.state]} if leading.state in rules.TAG_OF else ())
-        fields = shown_fields(leading)
-        mark, value = f"shown {_fingerprint(case.source, case.ticket)}", _fingerprint(tags, fields)
+        tags, fields = state_tags(leading), shown_fields(leading)
+        mark, value = _mark(case), _fingerprint(tags, fields)
         if self._store.mark(mark) == value:
             return
+        with self._store.change() as change:
+            change.set_mark(mark, "")  # a write that fails halfway must not leave the mark of what was there before
         system = self._sources[case.source]
         writes: dict[str, Callable[[], None]] = {}
         if system.abilities.tags:

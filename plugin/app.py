@@ -161,7 +161,7 @@ def create_app(parts: Parts) -> Flask:
     app.register_blueprint(receiver.blueprint(parts.sources, parts.deliveries, parts.clock))
     app.register_blueprint(
         panel.blueprint(
-            desk=Desk(casework=parts.casework, tenant=parts.tenant, texts=parts.texts),
+            desk=Desk(casework=parts.casework, tenant=parts.tenant, texts=parts.texts, domains=settings.domains),
             sources=parts.sources,
             origins={name: chosen.get("panel_origins", []) for name, chosen in settings.sources.items()},
             secret=settings.panel_secret.encode() if settings.panel_secret else secrets.token_bytes(32),

@@ -6,6 +6,7 @@ after a crash or on another ticket, does not ask.
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
 from plugin import rules
 from plugin.casework import Casework, signed
@@ -24,6 +25,8 @@ class Pressing:
     agent: Agent
     press: str  # the same for every repeat of this pressing
     from_state: CaseState
+    seen_at: datetime  # when the case came to that state
+    asked_before: datetime | None  # when the pressing before this one was carried out
 
 
 class Asker:
@@ -34,22 +37,28 @@ class Asker:
         self._store = casework.store
         self._tenant = tenant
 
-    def has_asked(self, press: str, status: AccountStatus) -> bool:
-        """Whether this very pressing has asked before: a repeat after a crash goes on to the recheck."""
-        return any(asking.press == press for asking in self._work.askings(status))
+    def asked_by(self, press: str, status: AccountStatus) -> tuple[Asking, ...]:
+        """What this very pressing has asked already; a repeat after a crash goes on from there."""
+        return tuple(asking for asking in self._work.askings(status) if asking.press == press)
 
     def ask(self, pressing: Pressing, status: AccountStatus) -> None:
         """Ask for each listed address that may be asked for; `RemoteError` where surely nothing was done."""
         for blocked in status.blocked:
-            asking = self._claim(pressing, status, blocked)
-            if asking is not None:
-                self._send(pressing, status, blocked, asking)
+            claimed = self._claim(pressing, status, blocked)
+            if claimed is not None:
+                self._send(pressing, status, blocked, *claimed)
 
-    def _claim(self, pressing: Pressing, status: AccountStatus, blocked: BlockedAddress) -> Asking | None:
-        """Commit the row that allows exactly one sending; None if this block was asked for and nobody decided anew."""
+    def _claim(
+        self, pressing: Pressing, status: AccountStatus, blocked: BlockedAddress
+    ) -> tuple[Asking, Asking | None] | None:
+        """Commit the row that allows exactly one sending, and say which earlier one it was decided over, if any.
+
+        None if this block was asked for before and nobody decided anew.
+        """
         earlier = self._work.askings(status)
         asking = Asking(
             tenant=status.tenant,
+            account=status.netid,
             address=blocked.address,
             block=rules.block_of(blocked, earlier),
             case=pressing.case.id,
@@ -60,19 +69,26 @@ class Asker:
         )
         with self._store.change() as change:
             if change.ask(asking):
-                return asking
+                return asking, None
             before = next(row for row in earlier if (row.address, row.block) == (asking.address, asking.block))
-            if not rules.may_ask_again(before, pressing.press, pressing.from_state):
+            if not rules.may_ask_again(before, pressing.press, pressing.from_state, seen_at=pressing.seen_at):
                 return None
-            return change.ask_again(before, asking)
+            return change.ask_again(before, asking), before
 
-    def _send(self, pressing: Pressing, status: AccountStatus, blocked: BlockedAddress, asking: Asking) -> None:
+    def _send(
+        self,
+        pressing: Pressing,
+        status: AccountStatus,
+        blocked: BlockedAddress,
+        asking: Asking,
+        before: Asking | None,
+    ) -> None:
         reference = pressing.case.reference
         try:
             answer = self._tenant.unblock(status, blocked, agent=pressing.agent, ticket=reference, key=_key(asking))
         except (Unreachable, Throttled, Denied):
             with self._store.change() as change:
-                change.withdraw(asking)  # surely nothing was done
+                change.withdraw(asking, before)  # surely nothing was done
             raise
         except OutcomeUnknown as error:
             log("unblock.outcome_unknown", logging.WARNING, case=pressing.case.id, error=str(error))

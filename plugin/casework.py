@@ -10,7 +10,7 @@ from datetime import datetime
 
 from plugin import rules
 from plugin.checklist import Checklist
-from plugin.model import AccountStatus, Agent, Asking, Case, CaseState, GivenAnswer, JournalEntry, Sending, Task
+from plugin.model import AccountStatus, Agent, Answer, Asking, Case, CaseState, GivenAnswer, JournalEntry, Sending, Task
 from plugin.naming import annotation, follow_up, reread
 from plugin.rules import Gate
 from plugin.settings import Procedure
@@ -53,7 +53,7 @@ class Casework:
         """The answers of a case that still count."""
         if case.status is None:
             return {}
-        return rules.standing(self.store.answers(case.id), self.checklist, case.status, after=case.unblocked_at)
+        return rules.standing(self.store.answers(case.id), self.checklist, case.status, after=case.answers_after)
 
     def relied(self, case: Case) -> Earlier | None:
         """The earlier checklist that an agent relies on, as long as it counts."""
@@ -79,6 +79,7 @@ class Casework:
             case.status,
             now=self.clock(),
             window=self.procedure.rely_on_earlier_for,
+            after=case.answers_after,
         )
 
     def gate(self, case: Case, agent: Agent) -> Gate:
@@ -89,14 +90,20 @@ class Casework:
             self.checklist,
             self.standing(case),
             relied=self.relied(case) is not None,
+            is_limit_reached=self._is_limit_reached(case),
             compromise_reasons=self.procedure.compromise_reasons,
             while_sign_in_disabled=self.procedure.unblock_while_sign_in_disabled,
         )
 
+    def _is_limit_reached(self, case: Case) -> bool:
+        if case.status is None:
+            return False
+        listed = rules.still_listed(self.askings(case.status), case.status)
+        return any(asking.answer is Answer.LIMIT for asking in listed)
+
     def askings(self, status: AccountStatus) -> tuple[Asking, ...]:
-        """Everything ever asked about an account's addresses, on any ticket."""
-        listed = {blocked.address for blocked in status.blocked}
-        return self.store.askings(status.tenant, sorted(listed.union(status.addresses)))
+        """Everything ever asked about an account, on any ticket."""
+        return self.store.askings(status.tenant, status.netid, [blocked.address for blocked in status.blocked])
 
     # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -162,21 +169,33 @@ class Casework:
         before = self.store.case(case.id)
         saved = change.save_case(replace(case, updated_at=now))
         change.log(saved.id, JournalEntry(at=now, actor=signed(agent) if agent else PROGRAM, what=what))
-        self._note_releases(change, saved)
+        if before is None or before.status != saved.status:
+            self._note_releases(change, saved)
         if saved.state is CaseState.UNBLOCKED and (before is None or before.state is not CaseState.UNBLOCKED):
             change.put_task(follow_up(saved))
+            for other in self._others_waiting(saved):
+                change.put_task(reread(other))
         for task in (annotation(saved), *tasks):
             change.put_task(task)
         return saved
 
     def _note_releases(self, change: Change, case: Case) -> None:
+        """Just read: what is off the list was released; what is on it by the very same block was not."""
         if case.status is None or case.status.sending is Sending.UNKNOWN:
             return
         askings = self.askings(case.status)
         listed = rules.still_listed(askings, case.status)
         for asking in askings:
-            if asking.released_at is None and asking not in listed:
+            is_released = asking not in listed and asking.asked_at < case.status.checked_at
+            if is_released and asking.released_at is None:
                 change.record_release(asking, case.status.checked_at)
+            elif asking in listed and asking.released_at is not None:
+                change.record_release(asking, None)
+
+    def _others_waiting(self, case: Case) -> list[Case]:
+        """The account's cases on other tickets, which the release concerns too."""
+        others = self.store.cases_of_account(case.account)
+        return [other for other in others if other.id != case.id and other.state in rules.PRESSING]
 
 
 def _says_the_same(read: Case, kept: Case | None) -> bool:

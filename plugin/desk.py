@@ -4,7 +4,8 @@ An action checks the agent's role, changes the case and its journal in one trans
 (notes, tags, the asking itself) to the worker, by a task that commits with it.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -29,6 +30,8 @@ from plugin.naming import account_lane, case_id_of, note_key, ticket_lane
 from plugin.notes.texts import ReplyKind, Texts, public_note, says_too_much
 from plugin.ports import MailTenant
 from plugin.rules import Gate
+
+ADDRESS = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
 
 REPLY_FOR = {CaseState.UNBLOCKED: ReplyKind.CUSTOMER, CaseState.BULK_SENDER: ReplyKind.BULK_SENDER}
 """The public reply that fits a state, where one does."""
@@ -66,7 +69,8 @@ class CaseView:
 class Desk:
     """The agent's side of the procedure."""
 
-    def __init__(self, *, casework: Casework, tenant: MailTenant, texts: Texts) -> None:
+    def __init__(self, *, casework: Casework, tenant: MailTenant, texts: Texts, domains: Sequence[str] = ()) -> None:
+        self._domains = tuple(f"{mark}{domain}" for domain in domains for mark in "@.")
         self._work = casework
         self._store = casework.store
         self._tenant = tenant
@@ -173,7 +177,14 @@ class Desk:
         task = Task(
             id=press,
             name="unblock",
-            args={"case": case.id, "agent": agent.as_json(), "press": press, "from_state": case.state.value},
+            args={
+                "case": case.id,
+                "agent": agent.as_json(),
+                "press": press,
+                "from_state": case.state.value,
+                "seen_at": case.updated_at.isoformat(),
+                "asked_before": case.asked_at.isoformat() if case.asked_at else None,
+            },
             lane=account_lane(case),
         )
         pressed = replace(case, state=CaseState.UNBLOCKING, asked_at=self._work.clock(), reason="")
@@ -186,13 +197,16 @@ class Desk:
             raise NotAllowed("The account of this case is settled already.")
         status = self._read(account.strip())
         self._refuse_twin(case, status)
-        chosen = replace(case, account=status.netid, question="", candidates=())
+        chosen = replace(case, account=status.netid, state=CaseState.RECEIVED, question="", candidates=())
         return self._work.take(chosen, status, f"Chose the account {status.netid}.", agent=agent)
 
     def open_case(self, source: str, ticket: str, account: str, agent: Agent) -> Case:
         """Open a case by hand: a phone call, or something triage missed."""
         _must_act(agent)
         status = self._read(account.strip())
+        asked = self._question_about(source, ticket, status)
+        if asked is not None:
+            return self.choose_account(asked, account, agent)
         now = self._work.clock()
         case = Case(
             id=case_id_of(source, ticket, status.netid),
@@ -218,7 +232,7 @@ class Desk:
             raise NotAllowed(f"The case is “{case.state}”; this reply does not fit.")
         if not text.strip() or len(text) > 10_000:
             raise NotAllowed("The reply is empty or too long.")
-        words = says_too_much(text, case.status, case.finding)
+        words = (*says_too_much(text, case.status, case.finding), *self._addresses_of_ours(text, kind))
         if words:
             raise NotAllowed(
                 f"Not sent. Take out: {', '.join(words)}. The attacker may be reading that mailbox, so a reply never "
@@ -237,6 +251,20 @@ class Desk:
             return self._work.save_in(change, case, "Sent the reply to the customer.", agent=agent, tasks=[task])
 
     # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _addresses_of_ours(self, text: str, kind: ReplyKind) -> tuple[str, ...]:
+        """Mail addresses of the organisation in a text, but for those that the site's own words name."""
+        usual = self._texts.reply(kind)
+        found = (match[0] for match in ADDRESS.finditer(text) if match[0] not in usual)
+        return tuple(address for address in found if address.lower().rstrip(".").endswith(self._domains))
+
+    def _question_about(self, source: str, ticket: str, status: AccountStatus) -> Case | None:
+        """A case on this ticket that asks whether it is about this account."""
+        names = {status.netid.lower(), *(address.lower() for address in status.addresses)}
+        for case in self._store.cases_of_ticket(source, ticket):
+            if case.state is CaseState.NEEDS_PERSON and not case.account and names.intersection(case.candidates):
+                return case
+        return None
 
     def _can_answer(self, case: Case) -> bool:
         return case.state in rules.AFTER_ASKING or rules.is_answering(case, self._work.procedure.compromise_reasons)

@@ -360,6 +360,7 @@ class Case:
     unblocked_at: datetime | None = None  # when the last release of this round was confirmed
     escalate_after: datetime | None = None
     complained_at: datetime | None = None  # a customer's message since the release says that mail still fails
+    answers_after: datetime | None = None  # checklist answers up to here no longer count; it only ever moves on
     relied_on: str = ""  # the earlier case whose checklist an agent relies on (rule 3)
 
     @property
@@ -385,6 +386,7 @@ class Asking:
     """One address that Microsoft was asked to unblock (rule 4: unique over tenant, address and block)."""
 
     tenant: str
+    account: str  # the account it was listed for
     address: str  # the listed key, verbatim
     block: str  # which block of that address: its blocked_at, or a stand-in where Microsoft gives none
     case: str

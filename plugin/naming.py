@@ -1,5 +1,7 @@
 """Names that must come out the same on every repeat: case ids, note keys, task ids, lanes."""
 
+from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 
 from plugin.model import Case, Task
@@ -33,6 +35,11 @@ def annotation(case: Case) -> Task:
         args={"case": case.id},
         lane=ticket_lane(case.source, case.ticket),
     )
+
+
+def mending(case: Case, at: datetime) -> Task:
+    """Show the case again, after somebody changed by hand what it had shown."""
+    return replace(annotation(case), id=f"mend:{case.id}:{at.isoformat()}")
 
 
 def reread(case: Case) -> Task:

@@ -1,12 +1,15 @@
 """A ticket as triage reads it: its messages, with the attachments that look like mail reports fetched."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from plugin.errors import PermanentError, TransientError
 from plugin.log import log
 from plugin.model import AttachedFile, Attachment, Message, Said, Ticket, TicketText, Visibility
 from plugin.ports import TicketSystem
-from plugin.triage import wanted
+from plugin.triage import still_fails, wanted
 
 MOST_FILES = 10
 """So many attachments of one ticket are fetched, the newest messages' first."""
@@ -28,6 +31,17 @@ def text_of(system: TicketSystem, ticket: Ticket) -> TicketText:
         requester=ticket.requester.email,
         opened_by_agent=ticket.requester.is_agent,
     )
+
+
+def complains_since(system: TicketSystem, ticket: Ticket, moment: datetime, domains: Sequence[str]) -> bool:
+    """Whether a customer's message after a moment says that mail still fails; one without a time cannot be placed."""
+    since = tuple(
+        message
+        for message in ticket.messages
+        if not message.author.is_agent and message.created_at is not None and message.created_at > moment
+    )
+    said = text_of(system, replace(ticket, messages=since)).said if since else ()
+    return any(still_fails(message, domains) for message in said)
 
 
 def _said(system: TicketSystem, ticket: Ticket, message: Message, picked: list[Attachment]) -> Said:

@@ -15,39 +15,40 @@ system fails, it raises, and the engine runs the task again later with the same 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from plugin import rules
 from plugin.annotation import Annotation
 from plugin.asking import Asker, Pressing
-from plugin.casework import PROGRAM, Casework, told
-from plugin.errors import (
-    NotFound,
-    OutcomeUnknown,
-    RemoteError,
-    TransientError,
-)
+from plugin.casework import Casework, told
+from plugin.docket import Docket
+from plugin.errors import NotFound, OutcomeUnknown, PermanentError, RemoteError, TransientError
 from plugin.log import log
 from plugin.model import (
     AccountStatus,
     Agent,
+    Asking,
     Case,
     CaseState,
     Finding,
-    JournalEntry,
     Label,
     Sending,
     Task,
     Ticket,
 )
-from plugin.naming import account_lane, case_id_of
+from plugin.naming import account_lane
 from plugin.ports import MailTenant, TicketSystem
-from plugin.reading import text_of
+from plugin.reading import complains_since, text_of
 from plugin.rules import ClockEnd, Settled, Unclear, Watch
-from plugin.triage import still_fails, triage
+from plugin.triage import triage
 
 MOST_CANDIDATES = 5
 """So many accounts of one finding are looked up; a ticket cannot make us search the whole directory."""
+
+
+NO_SUCH_ACCOUNT = frozenset({400, 404, 410, 422})
+"""Answers of a tenant to what is no account's name; any other failure is a failed read."""
 
 
 class Workflow:
@@ -70,6 +71,7 @@ class Workflow:
         self._annotation = annotation
         self._domains = domains
         self._asker = Asker(casework, tenant)
+        self._docket = Docket(casework)
 
     def tasks(self) -> Mapping[str, Callable[[Mapping[str, Any]], None]]:
         """The tasks by name, each taking its arguments as JSON."""
@@ -78,10 +80,8 @@ class Workflow:
             "reread": lambda args: self.reread(self._case(args)),
             "annotate": lambda args: self._annotation.show(self._case(args)),
             "post": lambda args: self._annotation.post(self._case(args), args["key"]),
-            "unblock": lambda args: self.unblock(
-                self._case(args), Agent.from_json(args["agent"]), args["press"], CaseState(args["from_state"])
-            ),
-            "recheck": lambda args: self.recheck(self._case(args), args["press"], args["look"]),
+            "unblock": lambda args: self.unblock(_pressing(self._case(args), args)),
+            "recheck": lambda args: self.recheck(self._case(args), args["press"], args["look"], args["listed_then"]),
             "follow_up": lambda args: self.follow_up(self._case(args), args["round"]),
         }
 
@@ -101,35 +101,47 @@ class Workflow:
         except NotFound:
             log("ticket.gone", source=source, ticket=ticket_id)
             return
-        for finding in triage(text_of(system, ticket), self._domains):
-            if finding.label is not Label.NOT_BLOCKED:
-                self.look_up(ticket, finding)
-        self._hear_complaints(ticket)
+        self._annotation.mend(ticket)
+        self._hear_complaints(system, ticket)
+        failures: list[RemoteError] = []
+        done: set[str] = set()
+        for finding in sorted(triage(text_of(system, ticket), self._domains), key=_seriousness):
+            try:
+                self.look_up(ticket, finding, done)
+            except RemoteError as error:  # the other findings are no worse for it
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
-    def look_up(self, ticket: Ticket, finding: Finding) -> None:
-        """Whose account a finding is about, and what the tenant says of it."""
+    def look_up(self, ticket: Ticket, finding: Finding, done: set[str]) -> None:
+        """Whose account a finding is about, and what the tenant says of it; `done` are the accounts dealt with."""
+        if finding.label is Label.NOT_BLOCKED:
+            return
         if finding.label is Label.TENANT_BLOCKED:
             self._tenant_blocked(ticket, finding)
             return
         try:
-            known = {
-                candidate.account: self._known(candidate.account) for candidate in finding.candidates[:MOST_CANDIDATES]
-            }
+            known = {found.account: self._known(found.account) for found in finding.candidates[:MOST_CANDIDATES]}
         except RemoteError as error:
-            self._unreadable(self._find_or_open(ticket, finding, ""), str(error))
+            self._not_read(ticket, finding, error)
             raise
         settled = rules.settle(finding, known, opened_by_agent=ticket.requester.is_agent)
         if isinstance(settled, Settled):
-            self._take_settled(self._find_or_open(ticket, finding, settled.status.netid), settled.status)
-        elif not self._settled_by_person(ticket, known):
+            if settled.status.netid not in done:
+                done.add(settled.status.netid)
+                self._take_settled(self._docket.of_account(ticket, finding, settled.status.netid), settled.status)
+        elif (case := self._docket.concerned(ticket, finding)) is not None and not any(known.values()):
+            self._gone(case)
+        elif not self._docket.is_settled_by_person(ticket, finding, known):
             self._ask_person(ticket, finding, settled)
 
     def reread(self, case: Case) -> None:
-        """Read an account again that an agent has settled and that could not be read then."""
-        if case.unreadable_since is None or not case.account:
-            return
+        """Read an account again: it could not be read when an agent settled it, or it was released elsewhere."""
         try:
             status = self._tenant.status(case.account)
+        except NotFound:
+            self._gone(case)
+            return
         except RemoteError as error:
             self._unreadable(case, str(error))
             raise
@@ -143,29 +155,46 @@ class Workflow:
             raise OutcomeUnknown(self._tenant.name, f"reading {status.netid}", failure)
 
     def _known(self, account: str) -> AccountStatus | None:
+        """An account, or None: whatever the tenant will not take as an id is none of its accounts."""
         try:
             return self._tenant.status(account)
-        except NotFound:
+        except PermanentError as error:
+            if error.status not in NO_SUCH_ACCOUNT:
+                raise
             return None
 
-    def _settled_by_person(self, ticket: Ticket, known: Mapping[str, AccountStatus | None]) -> bool:
-        """An agent has opened or chosen a case for one of these accounts already."""
-        accounts = {status.netid for status in known.values() if status is not None}
-        cases = self._store.cases_of_ticket(ticket.source, ticket.id)
-        return any(case.account in accounts for case in cases if case.account)
-
     def _ask_person(self, ticket: Ticket, finding: Finding, unclear: Unclear) -> None:
-        case = self._find_or_open(ticket, finding, "")
+        case = self._docket.unsettled(ticket, finding)
+        if case is None:
+            return
         asked = (CaseState.NEEDS_PERSON, unclear.question, unclear.candidates)
         if (case.state, case.question, case.candidates) != asked:
             case = replace(case, state=asked[0], question=asked[1], candidates=asked[2], unreadable_since=None)
             self._work.save(case, f"Which account? {unclear.question}")
 
     def _tenant_blocked(self, ticket: Ticket, finding: Finding) -> None:
-        case = self._find_or_open(ticket, finding, "")
-        if case.state is not CaseState.TENANT_BLOCKED:
+        case = self._docket.unsettled(ticket, finding)
+        if case is not None and case.state is not CaseState.TENANT_BLOCKED:
             reason = "Microsoft refuses the whole organisation, not one account."
             self._work.enter(case, CaseState.TENANT_BLOCKED, reason, reason)
+
+    def _not_read(self, ticket: Ticket, finding: Finding, error: RemoteError) -> None:
+        """A failed read takes back what an earlier one said, on the case that it concerns."""
+        case = self._docket.concerned(ticket, finding)
+        if case is not None and case.status is not None:
+            self._work.take(case, _unknown(case.status, error, self._clock()), "")
+            return
+        waiting = self._docket.unsettled(ticket, finding)
+        if waiting is not None:
+            self._unreadable(waiting, str(error))
+
+    def _gone(self, case: Case) -> None:
+        """The tenant no longer knows the account: nobody can say any more whether it is blocked."""
+        if case.status is None or case.state is CaseState.NEEDS_PERSON:
+            return
+        gone = f"The account {case.account} is no longer known, so nobody can say whether it is blocked."
+        unknown = replace(case.status, sending=Sending.UNKNOWN, failure=gone, checked_at=self._clock())
+        self._work.enter(replace(case, status=unknown), CaseState.NEEDS_PERSON, gone, gone)
 
     def _unreadable(self, case: Case, why: str) -> None:
         """The account could not be read: say so on the ticket once it has lasted; nothing is claimed meanwhile."""
@@ -178,89 +207,43 @@ class Workflow:
             what = f"The account has not been readable since {since:%H:%M} UTC; trying on."
             self._work.enter(changed, CaseState.NEEDS_PERSON, why, what)
 
-    def _find_or_open(self, ticket: Ticket, finding: Finding, account: str) -> Case:
-        """The ticket's case for this account, else one that still looks for its account, else a new one."""
-        cases = self._store.cases_of_ticket(ticket.source, ticket.id)
-        names = {candidate.account for candidate in finding.candidates}
-        for case in cases:
-            if account and case.account == account:
-                return replace(case, finding=finding)
-        for case in cases:
-            if not case.account and case.finding is not None and case.finding.label is finding.label:
-                earlier = {candidate.account for candidate in case.finding.candidates}
-                if earlier & names or not (earlier and names):
-                    return replace(case, finding=finding)
-        return self._open(ticket, finding, account or "?" + " ".join(sorted(names)))
-
-    def _open(self, ticket: Ticket, finding: Finding, about: str) -> Case:
-        now = self._clock()
-        case = Case(
-            id=case_id_of(ticket.source, ticket.id, about),
-            source=ticket.source,
-            ticket=ticket.id,
-            account="",
-            state=CaseState.RECEIVED,
-            round=1,
-            opened_by="triage",
-            created_at=now,
-            updated_at=now,
-            version=1,
-            finding=finding,
-        )
-        with self._store.change() as change:
-            if change.add_case(case):
-                found = f"{finding.label.value}, {finding.confidence.value}"
-                change.log(case.id, JournalEntry(at=now, actor=PROGRAM, what=f"Triage: {found}."))
-        return self._store.case(case.id) or case
-
-    def _hear_complaints(self, ticket: Ticket) -> None:
+    def _hear_complaints(self, system: TicketSystem, ticket: Ticket) -> None:
         """Rule 5: a customer's message since the release that says mail still fails."""
         for case in self._store.cases_of_ticket(ticket.source, ticket.id):
-            is_waiting = case.state in (CaseState.UNBLOCKED, CaseState.CLOSED) and case.complained_at is None
-            if is_waiting and self._complains(ticket, case):
-                self._complained(case)
-
-    def _complains(self, ticket: Ticket, case: Case) -> bool:
-        system = self._sources[ticket.source]
-        since = [
-            message
-            for message in ticket.messages
-            if not message.author.is_agent
-            and case.unblocked_at is not None
-            and message.created_at is not None
-            and message.created_at > case.unblocked_at
-        ]
-        said = text_of(system, replace(ticket, messages=tuple(since))).said if since else ()
-        return any(still_fails(message, self._domains) for message in said)
-
-    def _complained(self, case: Case) -> None:
-        heard = self._work.save(
-            replace(case, complained_at=self._clock()), "The customer writes that mail still fails."
-        )
-        if heard.escalate_after is not None and self._clock() >= heard.escalate_after:
-            self._end_of_clock(heard)
+            if case.state not in (CaseState.UNBLOCKED, CaseState.CLOSED) or case.unblocked_at is None:
+                continue
+            if case.complained_at is None:
+                if not complains_since(system, ticket, case.unblocked_at, self._domains):
+                    continue
+                heard = replace(case, complained_at=self._clock())
+                case = self._work.save(heard, "The customer writes that mail still fails.")
+            if case.escalate_after is not None and self._clock() >= case.escalate_after:
+                self._end_of_clock(case)
 
     # ── Unblock was pressed ──────────────────────────────────────────────────────────────────────────────────────
 
-    def unblock(self, case: Case, agent: Agent, press: str, from_state: CaseState) -> None:
+    def unblock(self, pressing: Pressing) -> None:
         """Rules 1, 2 and 4: read and weigh everything once more, then ask once for each listed address."""
+        case, press = pressing.case, pressing.press
         if case.state is not CaseState.UNBLOCKING:
             return
-        pressed_from = replace(case, state=from_state)
+        pressed_from = replace(case, state=pressing.from_state, asked_at=pressing.asked_before)
         try:
             status = self._tenant.status(case.account)
-            refusals = self._work.gate(replace(pressed_from, status=status), agent).reasons
-            if refusals and not self._asker.has_asked(press, status):
+            refusals = self._work.gate(replace(pressed_from, status=status), pressing.agent).reasons
+            if refusals and not self._asker.asked_by(press, status):
                 self._call_off(pressed_from, status, " ".join(refusals))
                 return
-            self._asker.ask(Pressing(case=case, agent=agent, press=press, from_state=from_state), status)
+            if not refusals:  # something has changed since a part was asked: no more is asked, that part is watched
+                self._asker.ask(pressing, status)
         except RemoteError as error:
             if isinstance(error, TransientError) and not self._is_time_up(case):
                 raise
-            self._fail(pressed_from, press, error)
+            self._fail(pressing, pressed_from, error)
             return
-        watching = self._work.save(replace(case, status=status), f"Asked Microsoft. {told(status)}")
-        self._look_again(watching, press, 0)
+        asked = ", ".join(asking.address for asking in self._asker.asked_by(press, status))
+        what = f"Asked Microsoft about {asked}." if asked else "Asked before, for another ticket; watching."
+        self._look_again(self._work.save(replace(case, status=status), f"{what} {told(status)}"), press, 0, status)
 
     def _call_off(self, case: Case, status: AccountStatus, reason: str) -> None:
         """Nothing was asked: back to where the agent pressed, or where this reading leads, with the reason."""
@@ -268,40 +251,47 @@ class Workflow:
         if taken.state in rules.PRESSING and not taken.reason:
             self._work.save(replace(taken, reason=reason), reason)
 
-    def _fail(self, case: Case, press: str, error: RemoteError) -> None:
+    def _fail(self, pressing: Pressing, pressed_from: Case, error: RemoteError) -> None:
         """The asking cannot be finished; what was asked is watched, else the agent may press again later."""
-        if case.status is not None and self._asker.has_asked(press, case.status):
-            self._look_again(self._work.save(replace(case, state=CaseState.UNBLOCKING), str(error)), press, 0)
+        case = pressing.case
+        if case.status is not None and self._asker.asked_by(pressing.press, case.status):
+            self._look_again(self._work.save(case, str(error)), pressing.press, 0, case.status)
         else:
             reason = f"Nothing was asked: {error}. Press Unblock again later."
-            self._work.save(replace(case, reason=reason), reason)
+            self._work.save(replace(pressed_from, reason=reason), reason)
 
-    def _is_time_up(self, case: Case) -> bool:
-        asked_at = case.asked_at or case.updated_at
-        return self._clock() - asked_at >= self._work.procedure.recheck_for
+    def _is_time_up(self, case: Case, askings: Sequence[Asking] = ()) -> bool:
+        """Whether the watching has lasted long enough, from the last asking on, or from the press."""
+        moments = [asking.asked_at for asking in askings if asking.case == case.id and asking.round == case.round]
+        since = max(moments, default=case.asked_at or case.updated_at)
+        return self._clock() - since >= self._work.procedure.recheck_for
 
     # ── watching ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def recheck(self, case: Case, press: str, look: int) -> None:
+    def recheck(self, case: Case, press: str, look: int, listed_then: Sequence[str]) -> None:
         """Read again, with growing pauses, until the list says so or the time is up."""
         if case.state is not CaseState.UNBLOCKING or case.status is None:
             return
         status = self._read_or_unknown(case.status)
         askings = self._work.askings(status)
-        verdict = rules.watch(askings, status, is_time_up=self._is_time_up(case))
+        is_time_up = self._is_time_up(case, askings)
+        verdict = rules.watch(askings, status, is_time_up=is_time_up, listed_then=frozenset(listed_then))
         read = replace(case, status=status)
         if verdict is Watch.GO_ON:
-            self._look_again(self._work.save(read, told(status)), press, look + 1)
+            self._put_look(self._work.save(read, told(status)), press, look + 1, listed_then)
         else:
             self._report(read, verdict)
 
-    def _look_again(self, case: Case, press: str, look: int) -> None:
+    def _look_again(self, case: Case, press: str, look: int, status: AccountStatus) -> None:
+        self._put_look(case, press, look, [blocked.address for blocked in status.blocked])
+
+    def _put_look(self, case: Case, press: str, look: int, listed_then: Sequence[str]) -> None:
         chosen = self._work.procedure
         pause = rules.pause(look, first=chosen.recheck_first_after, at_most=chosen.recheck_pause_at_most)
         task = Task(
             id=f"recheck:{press}:{look}",
             name="recheck",
-            args={"case": case.id, "press": press, "look": look},
+            args={"case": case.id, "press": press, "look": look, "listed_then": list(listed_then)},
             lane=account_lane(case),
             not_before=self._clock() + pause,
         )
@@ -318,7 +308,7 @@ class Workflow:
         try:
             return self._tenant.status(last.netid)
         except RemoteError as error:
-            return replace(last, sending=Sending.UNKNOWN, failure=str(error), checked_at=self._clock())
+            return _unknown(last, error, self._clock())
 
     def follow_up(self, case: Case, round_: int) -> None:
         """Rule 5: the clock has run out: really look again, then close or mark overdue."""
@@ -330,11 +320,31 @@ class Workflow:
         try:
             status = self._tenant.status(case.account)
         except NotFound:
-            gone = f"The account {case.account} is no longer known, so nobody can say whether it is blocked."
-            self._work.enter(case, CaseState.NEEDS_PERSON, gone, gone)
+            self._gone(case)
             return
         end = rules.at_clock_end(case, status, self._work.askings(status))
         if end is ClockEnd.UNKNOWN:
             raise OutcomeUnknown(self._tenant.name, f"reading {case.account}", status.failure or "status unknown")
         state, reason = rules.CLOCK_ENDS[end]
         self._work.enter(replace(case, status=status), state, reason, f"{end.value.capitalize()}.")
+
+
+def _unknown(last: AccountStatus, error: RemoteError, at: datetime) -> AccountStatus:
+    return replace(last, sending=Sending.UNKNOWN, failure=str(error), checked_at=at)
+
+
+def _seriousness(finding: Finding) -> int:
+    """The worst first: where two findings are about one account, the first one counts."""
+    return list(Label).index(finding.label)
+
+
+def _pressing(case: Case, args: Mapping[str, Any]) -> Pressing:
+    asked_before = args["asked_before"]
+    return Pressing(
+        case=case,
+        agent=Agent.from_json(args["agent"]),
+        press=args["press"],
+        from_state=CaseState(args["from_state"]),
+        seen_at=datetime.fromisoformat(args["seen_at"]),
+        asked_before=datetime.fromisoformat(asked_before) if asked_before else None,
+    )

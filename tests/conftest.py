@@ -4,6 +4,7 @@ Only the workflow engine is missing: `World.run` takes due tasks out of the outb
 a test decides when time passes. The engine has tests of its own, with real processes (tests/journeys).
 """
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -54,16 +55,29 @@ class Faults:
     def __init__(self, app: Any) -> None:
         self._app = app
         self.spoil_unblock = ""  # "before": 500, nothing done; "after": 500 although it was done
+        self.throttled = ""  # unblocks of addresses that hold this are answered 429
+        self.refused_account = ""  # readings of this account are answered 400
         self.is_down = False
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         is_unblock = environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith("/unblock")
+        if self.throttled and is_unblock and self._is_about_throttled(environ):
+            start_response("429 Too Many Requests", [("Retry-After", "5"), ("Content-Type", "text/plain")])
+            return [b"later"]
+        if self.refused_account and environ["PATH_INFO"].endswith(f"/{self.refused_account}"):
+            start_response("400 Bad Request", [("Content-Type", "text/plain")])
+            return [b"no"]
         if self.is_down or (is_unblock and self.spoil_unblock == "before"):
             return _failing(start_response)
         if is_unblock and self.spoil_unblock == "after":
             list(self._app(environ, lambda *_: None))
             return _failing(start_response)
         return self._app(environ, start_response)
+
+    def _is_about_throttled(self, environ: Any) -> bool:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return self.throttled.encode() in body
 
 
 def _failing(start_response: Any) -> list[bytes]:
@@ -110,7 +124,9 @@ class World:
         self.parts = Parts(load(config, {}), clock=self.clock)
         self.parts.migrate()
         self.store = self.parts.casework.store
-        self.front = Desk(casework=self.parts.casework, tenant=self.parts.tenant, texts=self.parts.texts)
+        self.front = Desk(
+            casework=self.parts.casework, tenant=self.parts.tenant, texts=self.parts.texts, domains=("example.edu",)
+        )
         self.plugin_app = create_app(self.parts)
         self._serve(self.plugin_app, plugin_socket)
         self.sender.start()
@@ -147,9 +163,10 @@ class World:
             self.run()
         return str(ticket.id)
 
-    def reply(self, ticket: str, email: str, text: str) -> None:
+    def reply(self, ticket: str, email: str, text: str, *, report: str | None = None, sender: str = "") -> None:
         """The customer writes again."""
-        self.desk.reply(ticket, Person(email=email, name=email.split("@")[0]), text, "public")
+        files = [self.desk.keep_file("Undeliverable.eml", "message/rfc822", ndr(report, sender))] if report else []
+        self.desk.reply(ticket, Person(email=email, name=email.split("@")[0]), text, "public", files=files)
         self.run()
 
     def accounts(self) -> Any:

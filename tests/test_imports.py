@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("words", "names", "checklist", "rules", "notes", "ports", "casework"),
     ),
     "workflow": (
-        ("plugin.workflow", "plugin.asking", "plugin.annotation", "plugin.reading"),
+        ("plugin.workflow", "plugin.docket", "plugin.asking", "plugin.annotation", "plugin.reading"),
         ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "workflow"),
     ),
     "engine": (

@@ -120,7 +120,7 @@ def stale_words(answer: GivenAnswer, case: Case) -> str:
         return "given before Microsoft's newest block: confirm again"
     if status and status.sign_in.since and answer.answered_at <= status.sign_in.since:
         return "given before the sign-in was disabled: confirm again"
-    if case.unblocked_at and answer.answered_at <= case.unblocked_at:
+    if case.answers_after and answer.answered_at <= case.answers_after:
         return "given about the earlier block: confirm again"
     return "given to another version of this checklist: confirm again"
 

@@ -4,6 +4,7 @@ Nothing here reads or writes anything. The rules are numbered as in docs/procedu
 """
 
 from plugin.rules.account import Settled, Unclear, settle
+from plugin.rules.answers import answered_state, counts_from, latest, may_rely_on, standing, values_of
 from plugin.rules.asking import (
     RESULTS,
     Watch,
@@ -16,7 +17,7 @@ from plugin.rules.asking import (
     watch,
 )
 from plugin.rules.clock import CLOCK_ENDS, ClockEnd, at_clock_end
-from plugin.rules.gate import Gate, answered_state, gate, may_rely_on, standing
+from plugin.rules.gate import LIMIT_REACHED, Gate, gate
 from plugin.rules.reading import (
     SUPPORT_ONLY,
     after_reading,
@@ -44,6 +45,7 @@ __all__ = [
     "ALL_CLEAR",
     "ANSWERING",
     "CLOCK_ENDS",
+    "LIMIT_REACHED",
     "PRESSING",
     "RESULTS",
     "SEEMED_OVER",
@@ -59,11 +61,13 @@ __all__ = [
     "answered_state",
     "at_clock_end",
     "block_of",
+    "counts_from",
     "entered",
     "first_state",
     "gate",
     "is_answering",
     "is_new_block",
+    "latest",
     "may_ask_again",
     "may_rely_on",
     "moved",
@@ -74,5 +78,6 @@ __all__ = [
     "standing",
     "still_listed",
     "ticket_state",
+    "values_of",
     "watch",
 ]

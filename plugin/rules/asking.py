@@ -1,7 +1,7 @@
 """Rule 4: asked once, watched to the end, and only a clear reading means released."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 
 from plugin.model import AccountStatus, Answer, Asking, BlockedAddress, CaseState, Sending
@@ -16,8 +16,11 @@ def block_of(blocked: BlockedAddress, earlier: Sequence[Asking]) -> str:
     """
     if blocked.blocked_at is not None:
         return blocked.blocked_at.isoformat()
-    releases = sum(asking.released_at is not None for asking in earlier if asking.address == blocked.address)
-    return f"no time given, after {releases} releases"
+    same = [asking for asking in earlier if asking.address == blocked.address]
+    pending = [asking for asking in same if asking.released_at is None]
+    if pending:  # also where Microsoft told the time before and no longer does
+        return pending[-1].block
+    return f"no time given, after {len(same)} releases"
 
 
 class Watch(Enum):
@@ -26,6 +29,7 @@ class Watch(Enum):
     GO_ON = "look again later"
     RELEASED = "every asked address is off the list"
     NEW_BLOCK = "the asked ones are off the list, another address has been listed since"
+    NOT_ALL_ASKED = "the asked ones are off the list, another one could not be asked about"
     STILL_BLOCKED = "the time is up and an asked address is still listed"
     OUTCOME_UNKNOWN = "the time is up and nobody knows whether the asking arrived, or what the list says"
     REFUSED = "Microsoft's side said no"
@@ -37,13 +41,21 @@ def still_listed(askings: Sequence[Asking], status: AccountStatus) -> tuple[Aski
     return tuple(asking for asking in askings if (asking.address, asking.block) in listed)
 
 
-def watch(askings: Sequence[Asking], status: AccountStatus, *, is_time_up: bool) -> Watch:
-    """Rules 4 and 7: what a reading says of the account's askings. Only a clear reading ever means released."""
+def watch(
+    askings: Sequence[Asking], status: AccountStatus, *, is_time_up: bool, listed_then: frozenset[str] = frozenset()
+) -> Watch:
+    """Rules 4 and 7: what a reading says of the account's askings. Only a clear reading ever means released.
+
+    `listed_then` are the addresses that were listed when Unblock was pressed.
+    """
     if status.sending is Sending.UNKNOWN:
         return Watch.OUTCOME_UNKNOWN if is_time_up else Watch.GO_ON
     pending = still_listed(askings, status)
     if not pending:
-        return Watch.NEW_BLOCK if status.blocked else Watch.RELEASED
+        if not status.blocked:
+            return Watch.RELEASED
+        listed_now = {blocked.address for blocked in status.blocked}
+        return Watch.NOT_ALL_ASKED if listed_now <= listed_then else Watch.NEW_BLOCK
     if all(asking.answer in (Answer.REFUSED, Answer.LIMIT) for asking in pending):
         return Watch.REFUSED
     if not is_time_up:
@@ -62,10 +74,13 @@ def outcome(asking: Asking) -> str:
     return f"{asking.answer.value}: {asking.detail}" if asking.detail else asking.answer.value
 
 
-def may_ask_again(before: Asking, press: str, from_state: CaseState) -> bool:
-    """Rule 4: only an agent who presses again on a case that ended without a release may have it asked anew."""
-    decided = before.press != press and from_state in AFTER_ASKING
-    return decided and before.released_at is None and before.answer is not Answer.LIMIT
+def may_ask_again(before: Asking, press: str, from_state: CaseState, *, seen_at: datetime) -> bool:
+    """Rule 4: only an agent who presses again on a case that ended without a release may have it asked anew.
+
+    `seen_at` is when the case came to that end: what was asked after it, on another ticket, nobody has decided about.
+    """
+    decided = before.press != press and from_state in AFTER_ASKING and before.asked_at <= seen_at
+    return decided and before.answer is not Answer.LIMIT
 
 
 RESULTS = {
@@ -74,6 +89,7 @@ RESULTS = {
         CaseState.CHECKLIST_OPEN,
         "Microsoft has listed another block since; go through the checklist again.",
     ),
+    Watch.NOT_ALL_ASKED: (CaseState.READY, "Not every address could be asked about. Press Unblock for the rest."),
     Watch.STILL_BLOCKED: (CaseState.STILL_BLOCKED, "Microsoft was asked, but still lists the account."),
     Watch.OUTCOME_UNKNOWN: (
         CaseState.OUTCOME_UNKNOWN,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from plugin.model import AccountStatus, Asking, Case, CaseState, Finding, Label, Sending, SignIn
+from plugin.rules.answers import counts_from, latest
 from plugin.rules.asking import is_new_block
 from plugin.rules.states import AFTER_ASKING, AFTER_RELEASE, ALL_CLEAR, ANSWERING, SEEMED_OVER
 
@@ -57,6 +58,9 @@ def after_reading(
             return CaseState.CHECKLIST_OPEN, "Microsoft has listed the account again since; this is a new block."
         if case.state in AFTER_ASKING and status.sending is Sending.NOT_BLOCKED:
             return CaseState.UNBLOCKED, ""
+        if case.state in AFTER_RELEASE and status.sending is Sending.BLOCKED:
+            state = CaseState.STILL_BLOCKED if case.state is CaseState.UNBLOCKED else CaseState.OVERDUE
+            return state, "Microsoft lists the account by the same block again; the release did not hold."
         return case.state, case.reason
     return first_state(case.finding, status, compromise_reasons)
 
@@ -73,8 +77,21 @@ def moved(
     """The case after a reading, everything that hangs on its new state included."""
     state, reason = after_reading(case, status, askings, compromise_reasons)
     unreadable = (case.unreadable_since or now) if status.sending is Sending.UNKNOWN else None
-    read = replace(case, status=status, reason=reason, unreadable_since=unreadable)
+    read = replace(
+        case,
+        status=status,
+        reason=reason,
+        unreadable_since=unreadable,
+        answers_after=latest(case.answers_after, counts_from(status), _newly_disabled(case, status, now)),
+    )
     return entered(read, state, reason, follow_up_after=follow_up_after, now=now)
+
+
+def _newly_disabled(case: Case, status: AccountStatus, now: datetime) -> datetime | None:
+    """A disabling without a time began at the latest when it was first seen."""
+    was_enabled = case.status is not None and case.status.sign_in.state is SignIn.ENABLED
+    is_timeless = status.sign_in.state is SignIn.DISABLED and status.sign_in.since is None
+    return now if was_enabled and is_timeless else None
 
 
 def entered(case: Case, state: CaseState, reason: str, *, follow_up_after: timedelta, now: datetime) -> Case:
@@ -82,9 +99,17 @@ def entered(case: Case, state: CaseState, reason: str, *, follow_up_after: timed
     changed = replace(case, state=state, reason=reason)
     if state is CaseState.UNBLOCKED and case.state is not CaseState.UNBLOCKED:
         return replace(changed, unblocked_at=now, escalate_after=now + follow_up_after, complained_at=None)
+    if state is CaseState.STILL_BLOCKED and case.state is CaseState.UNBLOCKED:
+        return replace(changed, unblocked_at=None, escalate_after=None, complained_at=None)
     if state is CaseState.CHECKLIST_OPEN and case.state in SEEMED_OVER:
-        # `unblocked_at` stays: answers given before it were about the earlier block.
-        return replace(changed, round=case.round + 1, escalate_after=None, complained_at=None, relied_on="")
+        return replace(
+            changed,
+            round=case.round + 1,
+            answers_after=latest(case.answers_after, now),
+            escalate_after=None,
+            complained_at=None,
+            relied_on="",
+        )
     return changed
 
 

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -90,11 +90,16 @@ class CaseStore:
             )
         )
 
-    def askings(self, tenant: str, addresses: Sequence[str]) -> tuple[Asking, ...]:
-        """Everything ever asked about these addresses, on any ticket."""
+    def askings(self, tenant: str, account: str, addresses: Sequence[str]) -> tuple[Asking, ...]:
+        """Everything ever asked about an account or about these addresses, on any ticket, oldest first.
+
+        A listed key need be none of the account's addresses as the tenant tells them now.
+        """
         table = schema.askings.c
         rows = self._all(
-            select(schema.askings).where(table.tenant == tenant, table.address.in_(addresses)).order_by(table.asked_at)
+            select(schema.askings)
+            .where(table.tenant == tenant, or_(table.account == account, table.address.in_(addresses)))
+            .order_by(table.asked_at)
         )
         return tuple(_asking(row) for row in rows)
 
@@ -203,17 +208,19 @@ class Change:
         self._update_asking(before, **row)
         return again
 
-    def withdraw(self, asking: Asking) -> None:
-        """Forget an asking that surely never left: nothing was sent."""
+    def withdraw(self, asking: Asking, before: Asking | None) -> None:
+        """Forget an asking that surely never left; the one that it was decided over stands again."""
         table = schema.askings.c
         self._connection.execute(delete(schema.askings).where(*_is_asking(table, asking)))
+        if before is not None:
+            self.ask(before)
 
     def record_answer(self, asking: Asking, answer: UnblockAnswer, at: datetime) -> None:
         """What Microsoft's side said."""
         self._update_asking(asking, answer=answer.answer.value, detail=answer.detail, answered_at=at)
 
-    def record_release(self, asking: Asking, at: datetime) -> None:
-        """A reading no longer lists the address."""
+    def record_release(self, asking: Asking, at: datetime | None) -> None:
+        """A reading no longer lists the address; None where one lists it again by the very same block."""
         self._update_asking(asking, released_at=at)
 
     def _update_asking(self, asking: Asking, **values: Any) -> None:

@@ -202,9 +202,12 @@ def test_the_unblock_limit_leaves_microsoft_support_only(world: Any, alex: Any) 
     world.pass_time(minutes=1)
     case = world.only_case(ticket, CaseState.REFUSED)
     assert "Microsoft Support" in world.notes(ticket)[-1]
-    world.unblock(case)
-    world.pass_time(minutes=1)
-    world.only_case(ticket, CaseState.REFUSED)
+    with pytest.raises(NotAllowed, match="Microsoft Support"):
+        world.front.unblock(case, alex)
+    second = world.file(email="liam.tupper@example.edu", report="ndr-5.1.8")
+    with pytest.raises(NotAllowed, match="Microsoft Support"):
+        world.front.unblock(world.only_case(second), alex)
+    assert len(world.asked()) == 1
 
 
 # ── failed reads ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -51,6 +51,7 @@ CASE = Case(
     version=1,
     status=STATUS,
     asked_at=NOW,
+    unblocked_at=NOW,
 )
 
 # ── which notes are due ──────────────────────────────────────────────────────────────────────────────────────────
@@ -65,7 +66,6 @@ RESULT = "-20261124T140506.000789"
         (CaseState.NOT_BLOCKED, [(NoteKind.STATUS, "not-blocked")]),
         (CaseState.SENDING_LIMIT, [(NoteKind.STATUS, "sending-limit")]),
         (CaseState.TENANT_BLOCKED, [(NoteKind.STATUS, "tenant-blocked")]),
-        (CaseState.REFER_TO_SECURITY, [(NoteKind.STATUS, "refer-to-security")]),
         (CaseState.BULK_SENDER, [(NoteKind.BULK_SENDER, "bulk-sender")]),
         (CaseState.CHECKLIST_OPEN, [(NoteKind.STATUS, "blocked")]),
         (CaseState.READY, [(NoteKind.STATUS, "blocked")]),
@@ -80,6 +80,14 @@ RESULT = "-20261124T140506.000789"
 )
 def test_each_state_has_its_notes(state: CaseState, due: list[tuple[NoteKind, str]]) -> None:
     assert list(due_notes(replace(CASE, state=state))) == due
+
+
+def test_another_reason_for_the_referral_is_another_note_and_so_is_its_end() -> None:
+    case = replace(CASE, state=CaseState.REFER_TO_SECURITY, reason="The sign-in is disabled: HR Request.")
+    assert due_notes(case) == due_notes(case)
+    assert due_notes(case) != due_notes(replace(case, reason="The sign-in is disabled: Legal Hold."))
+    opened = replace(case, state=CaseState.CHECKLIST_OPEN, reason="")
+    assert due_notes(opened, referrals=1) != due_notes(opened)
 
 
 def test_another_question_to_a_person_is_another_note_and_the_same_one_is_not() -> None:

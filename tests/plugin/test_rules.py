@@ -112,8 +112,8 @@ def finding(*candidates: tuple[str, Origin], confidence: Confidence = Confidence
 
 def asking(blocked: BlockedAddress = BLOCKED, **more: object) -> Asking:
     blank = Asking(
-        tenant="campus", address=blocked.address, block=rules.block_of(blocked, ()), case="c1", round=1, agent="Alex",
-        press="p1", asked_at=NOW, answer=Answer.REQUESTED,
+        tenant="campus", account="bbadger", address=blocked.address, block=rules.block_of(blocked, ()), case="c1",
+        round=1, agent="Alex", press="p1", asked_at=NOW, answer=Answer.REQUESTED,
     )  # fmt: skip
     return replace(blank, **more)  # type: ignore[arg-type]
 
@@ -294,13 +294,13 @@ def test_a_block_without_a_time_is_the_same_until_a_release_is_confirmed() -> No
 
 @pytest.mark.parametrize("state", sorted(set(CaseState) - rules.AFTER_ASKING))
 def test_nothing_is_asked_again_but_by_an_agent_after_the_watching_has_ended(state: CaseState) -> None:
-    assert not rules.may_ask_again(asking(answer=None), "p2", state)
+    assert not rules.may_ask_again(asking(answer=None), "p2", state, seen_at=NOW)
 
 
 def test_an_agent_may_decide_to_ask_again_but_a_repeat_of_the_same_pressing_may_not() -> None:
-    assert rules.may_ask_again(asking(answer=None), "p2", CaseState.OUTCOME_UNKNOWN)
-    assert not rules.may_ask_again(asking(answer=None), "p1", CaseState.OUTCOME_UNKNOWN)
-    assert not rules.may_ask_again(asking(answer=Answer.LIMIT), "p2", CaseState.REFUSED)
+    assert rules.may_ask_again(asking(answer=None), "p2", CaseState.OUTCOME_UNKNOWN, seen_at=NOW)
+    assert not rules.may_ask_again(asking(answer=None), "p1", CaseState.OUTCOME_UNKNOWN, seen_at=NOW)
+    assert not rules.may_ask_again(asking(answer=Answer.LIMIT), "p2", CaseState.REFUSED, seen_at=NOW)
 
 
 def test_the_watching_ends_unknown_where_no_answer_came_and_still_blocked_where_one_did() -> None:

@@ -244,6 +244,7 @@ class Office:
     def asking(self, case: Case, address: str, **changes: Any) -> Asking:
         """An address asked about on a case."""
         asking = Asking(
+            account="bbadger",
             tenant="campus",
             address=address,
             block=(NOW - timedelta(hours=3)).isoformat(),

@@ -98,7 +98,7 @@ def test_an_answer_older_than_the_block_is_to_be_given_again(office: Any) -> Non
 @pytest.mark.parametrize(
     ("changes", "version", "words"),
     [
-        ({"unblocked_at": timedelta(hours=-1)}, None, "given about the earlier block"),
+        ({"answers_after": timedelta(hours=-1)}, None, "given about the earlier block"),
         ({"disabled_at": timedelta(hours=-1)}, None, "given before the sign-in was disabled"),
         ({}, "0", "given to another version of this checklist"),
     ],
@@ -112,8 +112,8 @@ def test_every_answer_that_no_longer_counts_says_why(
         since = now + changes["disabled_at"]
         disabled = SignInState(state=SignIn.DISABLED, reason="Compromised Account", since=since)
         status = replace(status, sign_in=disabled)
-    unblocked_at = now + changes["unblocked_at"] if "unblocked_at" in changes else None
-    case = office.case(status=status, unblocked_at=unblocked_at)
+    answers_after = now + changes["answers_after"] if "answers_after" in changes else None
+    case = office.case(status=status, answers_after=answers_after)
     row = GivenAnswer(
         item="password-changed",
         value={"done": True},

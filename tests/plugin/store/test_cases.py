@@ -87,6 +87,7 @@ FULL = replace(
 )
 ASKING = Asking(
     tenant="campus",
+    account="bbadger",
     address="B@example.edu",
     block="2026-11-24T14:00:00+00:00",
     case="c1",
@@ -235,7 +236,7 @@ def test_a_failure_in_the_middle_leaves_neither_case_nor_journal_nor_task(
     assert store.journal("c1") == ()
     assert store.waiting_tasks(10) == ()
     assert store.mark("relayed") is None
-    assert store.askings("campus", [ASKING.address]) == ()
+    assert store.askings("campus", "", [ASKING.address]) == ()
 
 
 def test_a_stale_case_takes_its_journal_line_and_its_task_with_it(store: CaseStore) -> None:
@@ -308,7 +309,7 @@ def test_a_block_of_an_address_is_asked_for_once_across_all_tickets(store: CaseS
         assert not change.ask(replace(ASKING, case="c2", press="unblock:c2:1"))
         assert change.ask(replace(ASKING, block="2026-11-25T00:00:00+00:00"))
         assert change.ask(replace(ASKING, tenant="other"))
-    first, second = store.askings("campus", [ASKING.address, "nobody@example.edu"])
+    first, second = store.askings("campus", "", [ASKING.address, "nobody@example.edu"])
     assert (first, second.block) == (ASKING, "2026-11-25T00:00:00+00:00")
     assert store.askings_of_case(CASE) != ()
     assert store.askings_of_case(replace(CASE, round=2)) == ()
@@ -324,7 +325,7 @@ def test_of_many_tickets_that_ask_for_the_same_block_at_once_one_does(
             return change.ask(replace(ASKING, case=f"c{number}"))
 
     assert sorted(map(bool, together(6, ask))) == [False] * 5 + [True]
-    assert len(store.askings("campus", [ASKING.address])) == 1
+    assert len(store.askings("campus", "", [ASKING.address])) == 1
 
 
 def test_an_asking_keeps_its_answer_and_its_release(store: CaseStore) -> None:
@@ -332,18 +333,18 @@ def test_an_asking_keeps_its_answer_and_its_release(store: CaseStore) -> None:
         change.ask(ASKING)
         change.record_answer(ASKING, UnblockAnswer(answer=Answer.LIMIT, detail="409"), NOW)
         change.record_release(ASKING, NOW)
-    (kept,) = store.askings("campus", [ASKING.address])
+    (kept,) = store.askings("campus", "", [ASKING.address])
     assert kept == replace(ASKING, answer=Answer.LIMIT, detail="409", answered_at=NOW, released_at=NOW)
     with store.change() as change:
         again = change.ask_again(kept, replace(ASKING, agent="Kim (kim)", press="p2"))
     assert (again.times, again.answer) == (2, None)
-    assert store.askings("campus", [ASKING.address]) == (again,)
+    assert store.askings("campus", "", [ASKING.address]) == (again,)
 
 
 def test_an_asking_that_never_left_is_forgotten_and_may_be_asked_again(store: CaseStore) -> None:
     with store.change() as change:
         change.ask(ASKING)
-        change.withdraw(ASKING)
+        change.withdraw(ASKING, None)
     with store.change() as change:
         assert change.ask(ASKING)
 

@@ -24,6 +24,7 @@ def upgrade() -> None:
         "askings",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("tenant", sa.String(length=40), nullable=False),
+        sa.Column("account", sa.String(length=320), nullable=False),
         sa.Column("address", sa.String(length=320), nullable=False),
         sa.Column("block", sa.String(length=80), nullable=False),
         sa.Column("case", sa.String(length=32), nullable=False),
@@ -39,6 +40,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("tenant", "address", "block", name="asked_once"),
     )
+    op.create_index(op.f("ix_askings_account"), "askings", ["account"], unique=False)
     op.create_index(op.f("ix_askings_case"), "askings", ["case"], unique=False)
     op.create_table(
         "cases",
@@ -62,6 +64,7 @@ def upgrade() -> None:
         sa.Column("unblocked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("escalate_after", sa.DateTime(timezone=True), nullable=True),
         sa.Column("complained_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answers_after", sa.DateTime(timezone=True), nullable=True),
         sa.Column("relied_on", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )

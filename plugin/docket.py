@@ -1,0 +1,90 @@
+"""Which of a ticket's cases a finding belongs to; opens one where there is none.
+
+A case that has its account keeps it: nothing that a ticket says later moves it to another one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from plugin.casework import PROGRAM, Casework
+from plugin.model import AccountStatus, Case, CaseState, Finding, JournalEntry, Origin, Ticket
+from plugin.naming import case_id_of
+
+
+class Docket:
+    """The cases of tickets, by account and by what triage found."""
+
+    def __init__(self, casework: Casework) -> None:
+        self._store = casework.store
+        self._clock = casework.clock
+
+    def of_account(self, ticket: Ticket, finding: Finding, account: str) -> Case:
+        """The ticket's case for this account, else one that still looks for its account, else a new one."""
+        for case in self._cases(ticket):
+            if case.account == account:
+                return replace(case, finding=finding)
+        return self._waiting(ticket, finding) or self._open(ticket, finding, account)
+
+    def unsettled(self, ticket: Ticket, finding: Finding) -> Case | None:
+        """A case without an account for this finding, a new one if need be; None where a person settled it since."""
+        case = self._waiting(ticket, finding) or self._open(
+            ticket, finding, f"?{finding.label.value} {' '.join(sorted(_names(finding)))}"
+        )
+        return None if case.account else case
+
+    def concerned(self, ticket: Ticket, finding: Finding) -> Case | None:
+        """The case with an account that a finding is about by its addresses, as they were last read."""
+        names = _names(finding)
+        for case in self._cases(ticket):
+            if case.account and case.status is not None:
+                known = {case.account.lower(), *(address.lower() for address in case.status.addresses)}
+                if known & names:
+                    return case
+        return None
+
+    def is_settled_by_person(self, ticket: Ticket, finding: Finding, known: Mapping[str, AccountStatus | None]) -> bool:
+        """An agent has opened or chosen a case for the account named, or for just this question."""
+        named = {found.account for found in finding.candidates if found.origin is not Origin.REQUESTER}
+        accounts = {status.netid for name, status in known.items() if status is not None and name in named}
+        return any(
+            case.account
+            and (case.account in accounts or (case.finding is not None and _names(case.finding) == _names(finding)))
+            for case in self._cases(ticket)
+        )
+
+    def _cases(self, ticket: Ticket) -> tuple[Case, ...]:
+        return self._store.cases_of_ticket(ticket.source, ticket.id)
+
+    def _waiting(self, ticket: Ticket, finding: Finding) -> Case | None:
+        names = _names(finding)
+        for case in self._cases(ticket):
+            if not case.account and case.finding is not None and case.finding.label is finding.label:
+                earlier = _names(case.finding)
+                if earlier & names or not (earlier and names):
+                    return replace(case, finding=finding)
+        return None
+
+    def _open(self, ticket: Ticket, finding: Finding, about: str) -> Case:
+        now = self._clock()
+        case = Case(
+            id=case_id_of(ticket.source, ticket.id, about),
+            source=ticket.source,
+            ticket=ticket.id,
+            account="",
+            state=CaseState.RECEIVED,
+            round=1,
+            opened_by="triage",
+            created_at=now,
+            updated_at=now,
+            version=1,
+            finding=finding,
+        )
+        with self._store.change() as change:
+            if change.add_case(case):
+                found = f"{finding.label.value}, {finding.confidence.value}"
+                change.log(case.id, JournalEntry(at=now, actor=PROGRAM, what=f"Triage: {found}."))
+        return self._store.case(case.id) or case
+
+
+def _names(finding: Finding) -> set[str]:
+    return {candidate.account for candidate in finding.candidates}
