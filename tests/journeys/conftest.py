@@ -217,9 +217,10 @@ class Life:
         found: str | None = self.desk.ticket(ticket).fields["Case State"]
         return found
 
-    def until_state(self, ticket: str, state: str) -> None:
-        """Wait until the ticket shows a state."""
-        self._until(lambda: self.state(ticket) == state, f"“{state}” (it is “{self.state(ticket)}”)")
+    def until_state(self, ticket: str, *states: str) -> str:
+        """Wait until the ticket shows one of these states; the one it shows."""
+        self._until(lambda: self.state(ticket) in states, f"ticket {ticket} is {' or '.join(states)}")
+        return self.state(ticket) or ""
 
     def _until(self, happened: Callable[[], bool], what: str, seconds: float = 90) -> None:
         end = time.monotonic() + seconds

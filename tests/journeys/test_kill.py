@@ -28,11 +28,17 @@ def occasions(life: Any, ticket: str) -> list[str]:
 def test_killed_after_every_step_each_note_is_there_once_and_each_address_was_asked_once(
     make_life: Callable[..., Any],
 ) -> None:
-    life = make_life(mode="after")
+    life = make_life(mode="after", recheck_for="8s")
     ticket, panel = until_ready(life)
     life.press_unblock(panel)
-    life.until_state(ticket, "Closed")
-    assert occasions(life, ticket) == ["blocked", "unblocked", "closed"]
+    # A write to the ticket may kill the worker just between an asking's row and its sending; then an agent decides.
+    if life.until_state(ticket, "Closed", "Asked, outcome unknown") != "Closed":
+        assert len(life.asked()) < len(BOTH)
+        life.press_unblock(panel)
+        life.until_state(ticket, "Closed")
+    notes = [occasion for occasion in occasions(life, ticket) if occasion != "outcome_unknown"]
+    assert notes == ["blocked", "unblocked", "closed"]
+    assert len(set(life.notes(ticket))) == len(life.notes(ticket))
     assert life.asked() == BOTH
     assert sum("POST" in step or "PATCH" in step for step in life.killed) >= 10, life.killed
 
@@ -45,10 +51,14 @@ def test_killed_before_every_step_nothing_is_lost_and_only_an_agent_has_an_unblo
     life.press_unblock(panel)
     life.until_state(ticket, "Asked, outcome unknown")
     assert life.asked() == []  # both rows were written, neither request was answered: never sent again by the program
-    life.press_unblock(panel)
-    life.until_state(ticket, "Closed")
+    for _ in range(2):  # twice where a row was written the first time whose request is killed only now
+        life.press_unblock(panel)
+        life.until_state(ticket, "Unblocking", "Unblocked", "Closed")
+        if life.until_state(ticket, "Closed", "Asked, outcome unknown") == "Closed":
+            break
     assert life.asked() == BOTH
-    assert occasions(life, ticket) == ["blocked", "outcome_unknown", "unblocked", "closed"]
+    notes = [occasion for occasion in occasions(life, ticket) if occasion != "outcome_unknown"]
+    assert notes == ["blocked", "unblocked", "closed"]
 
 
 def test_killed_while_nobody_looks_a_wait_is_not_lost(make_life: Callable[..., Any]) -> None:
