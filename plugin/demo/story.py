@@ -4,6 +4,7 @@ Every step waits for something that was really written on a ticket; one that doe
 """
 
 import re
+import signal
 import sys
 import textwrap
 import time
@@ -228,6 +229,8 @@ def _lines(text: str) -> list[str]:
 
 def play(*, once: bool, port: int) -> int:
     """Set the stage, tell the story; the process's exit status."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: the stage is cleared, nothing is left running
+        signal.signal(ending, signal.default_int_handler)
     ports = (0, 0, 0) if once else (port, port + 1, port + 2)
     try:
         with Stage(Path(".demo"), ports) as stage:
