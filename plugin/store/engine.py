@@ -1,7 +1,7 @@
 """How a database is opened. SQLite by default: durable, patient with locks, and with transactions that are real."""
 
 import sqlite3
-from typing import Any
+import time
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -42,16 +42,30 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
         max_overflow=CONNECTIONS - 5,
         hide_parameters=True,  # deliveries and answers are nobody's business in a log
     )
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+def _prepare(connection: sqlite3.Connection, busy_seconds: float) -> None:
     # SQLAlchemy says BEGIN below; left to itself the driver would begin only at the first write, without the lock.
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    _log_ahead(connection, time.monotonic() + busy_seconds)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _log_ahead(connection: sqlite3.Connection, patient_until: float) -> None:
+    # SQLite itself does not wait where two processes turn a new database over to its write-ahead log at once, as web
+    # and worker do at their first start: one of them is told "locked" without any of its patience.
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patient_until:
+                raise
+            time.sleep(0.01)
 
 
 def _begin(connection: Connection) -> None:

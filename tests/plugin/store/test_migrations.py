@@ -1,7 +1,9 @@
 """The migrations make the very tables that the queries speak of, change nothing twice, and lose nothing."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -111,3 +113,21 @@ def test_a_migration_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) ->
 def test_a_database_that_cannot_be_opened_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="unable to open"):
         migrations.upgrade("cases", f"sqlite:///{tmp_path / 'missing' / 'cases.sqlite'}")
+
+
+@BOTH
+def test_processes_that_start_together_on_a_new_database_all_find_it_ready(
+    tmp_path: Path, database: str, metadata: MetaData
+) -> None:
+    for number in range(20):
+        url = f"sqlite:///{tmp_path / str(number)}.sqlite"
+        together = Barrier(4)
+
+        def start(url: str = url, together: Barrier = together) -> None:
+            together.wait()
+            migrations.upgrade(database, url)
+
+        with ThreadPoolExecutor(4) as pool:
+            for started in [pool.submit(start) for _ in range(4)]:
+                started.result()
+        assert dump(tmp_path / f"{number}.sqlite")
