@@ -5,7 +5,8 @@ before it sends it again.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -13,11 +14,11 @@ from plugin import rules
 from plugin.casework import PROGRAM, Casework
 from plugin.errors import NotFound, PermanentError
 from plugin.log import log
-from plugin.model import Case, CaseState, JournalEntry, Sending, Ticket
+from plugin.model import Asking, Case, CaseState, JournalEntry, Note, Sending, Ticket
 from plugin.naming import mending, note_key
 from plugin.notes.facts import AddressResult, Facts
 from plugin.notes.texts import NoteKind, Texts
-from plugin.ports import TicketSystem
+from plugin.ports import TicketChange, TicketSystem
 
 STATE_TAGS = frozenset(rules.TAG_OF.values())
 
@@ -96,6 +97,24 @@ def _moment(moment: datetime | None) -> str | None:
     return None if moment is None else moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
+def _value(state: TicketChange) -> str:
+    return _fingerprint(sorted(state.tags or ()), dict(state.fields))
+
+
+def _log_refusal(case: Case, refusal: str) -> None:
+    log("annotate.refused", logging.ERROR, source=case.source, ticket=case.ticket, error=refusal)
+
+
+def _result_of(asking: Asking) -> AddressResult:
+    return AddressResult(
+        address=asking.address,
+        outcome=rules.outcome(asking),
+        asked_at=asking.asked_at,
+        asked_by=asking.agent,
+        confirmed_at=asking.released_at,
+    )
+
+
 def _fingerprint(*shown: object) -> str:
     return sha256(repr(shown).encode()).hexdigest()[:20]
 
@@ -118,14 +137,16 @@ class Annotation:
         self._panel_address = panel_address
 
     def show(self, case: Case) -> None:
-        """Post the notes that the case's state calls for, and bring tag and fields up to date."""
+        """Post the notes that the case's state calls for, and bring tag and fields up to date in the same write."""
         try:
+            state = self._unshown(case)
             try:
-                referrals = sum("/refer-to-security" in note.key for note, _ in self._store.notes(case.id))
-                for kind, occasion in due_notes(case, referrals=referrals):
-                    self._post_once(case, kind, note_key(case, occasion))
+                for note in self._missing(case):
+                    self._write(case, note, state)
+                    state = None
             finally:  # a note that is refused or late must not hold back what automated triage keys on
-                self._show_state(case)
+                if state is not None:
+                    self._write_state(case, state)
         except NotFound:
             log("ticket.gone", logging.WARNING, source=case.source, ticket=case.ticket)
 
@@ -144,97 +165,95 @@ class Annotation:
     def post(self, case: Case, key: str) -> None:
         """Put a note that is meant to be there on the ticket, unless it is there already."""
         try:
-            self._send(case, key, is_first=False)
+            for note in self._unsent(case, key):
+                self._write(case, note, None)
         except NotFound:
             log("ticket.gone", logging.WARNING, source=case.source, ticket=case.ticket)
 
-    def _post_once(self, case: Case, kind: NoteKind, key: str) -> None:
-        if self._store.note(key) is not None:
-            self._send(case, key, is_first=False)
-            return
-        note = self._texts.note(kind, key=key, facts=self._facts(case))
-        with self._store.change() as change:
-            is_first = change.intend(case.id, note, self._work.clock())
-        self._send(case, key, is_first=is_first)
+    def _missing(self, case: Case) -> Iterator[Note]:
+        """The notes that are due and not on the ticket."""
+        referrals = sum("/refer-to-security" in note.key for note, _ in self._store.notes(case.id))
+        for kind, occasion in due_notes(case, referrals=referrals):
+            key = note_key(case, occasion)
+            new = None if self._store.note(key) else self._texts.note(kind, key=key, facts=self._facts(case))
+            if new is not None and self._intend(case, new):
+                yield new
+            else:
+                yield from self._unsent(case, key)
 
-    def _send(self, case: Case, key: str, *, is_first: bool) -> None:
+    def _intend(self, case: Case, note: Note) -> bool:
+        """Commit that the note is meant to be there; whether nobody has before."""
+        with self._store.change() as change:
+            return change.intend(case.id, note, self._work.clock())
+
+    def _unsent(self, case: Case, key: str) -> Iterator[Note]:
+        """The note of this key, unless it is on the ticket; one that was sent without an answer is looked for there."""
         row = self._store.note(key)
         if row is None or row[1] is not None:
             return
-        system = self._sources[case.source]
-        if is_first or not system.has_note(case.ticket, key):
-            system.add_note(case.ticket, row[0])
+        note = row[0]
+        if self._sources[case.source].has_note(case.ticket, key):
+            self._remember(case, note, None)
+        else:
+            yield note
+
+    def _unshown(self, case: Case) -> TicketChange | None:
+        """Tag and fields of the case that leads the ticket, unless the ticket shows just these."""
+        leading = rules.ticket_state(self._store.cases_of_ticket(case.source, case.ticket)) or case
+        can = self._sources[case.source].abilities
+        state = TicketChange(
+            tags=state_tags(leading) if can.tags else None, fields=shown_fields(leading) if can.fields else {}
+        )
+        return None if self._store.mark(_mark(case)) == _value(state) else state
+
+    def _write(self, case: Case, note: Note | None, state: TicketChange | None) -> None:
+        if state is not None:
+            with self._store.change() as change:
+                change.set_mark(_mark(case), "")  # a write that fails halfway must not leave the mark of before
+        wanted = replace(state or TicketChange(), note=note)
+        refusals = self._sources[case.source].write(case.ticket, wanted)
+        self._remember(case, note, None if refusals else state)
+        for refusal in refusals:
+            _log_refusal(case, refusal)
+
+    def _remember(self, case: Case, note: Note | None, state: TicketChange | None) -> None:
+        """What is on the ticket now."""
         now = self._work.clock()
         with self._store.change() as change:
-            change.done(key, now)
-            change.log(case.id, JournalEntry(at=now, actor=PROGRAM, what=f"Posted: {row[0].subject}."))
+            if note is not None:
+                change.done(note.key, now)
+                change.log(case.id, JournalEntry(at=now, actor=PROGRAM, what=f"Posted: {note.subject}."))
+            if state is not None:
+                change.set_mark(_mark(case), _value(state))
 
-    def _show_state(self, case: Case) -> None:
-        """One state tag and one set of fields for the ticket, written only where they have changed."""
-        leading = rules.ticket_state(self._store.cases_of_ticket(case.source, case.ticket)) or case
-        tags, fields = state_tags(leading), shown_fields(leading)
-        mark, value = _mark(case), _fingerprint(tags, fields)
-        if self._store.mark(mark) == value:
-            return
-        with self._store.change() as change:
-            change.set_mark(mark, "")  # a write that fails halfway must not leave the mark of what was there before
-        system = self._sources[case.source]
-        writes: dict[str, Callable[[], None]] = {}
-        if system.abilities.tags:
-            writes["tags"] = lambda: system.change_tags(case.ticket, add=tags, remove=STATE_TAGS - tags)
-        if system.abilities.fields:
-            writes["fields"] = lambda: system.change_fields(case.ticket, fields)
-        taken = [self._try(case, what, write) for what, write in writes.items()]
-        if all(taken):
-            with self._store.change() as change:
-                change.set_mark(mark, value)
-
-    def _try(self, case: Case, what: str, write: Callable[[], None]) -> bool:
+    def _write_state(self, case: Case, state: TicketChange) -> None:
         """A ticket system that will not take tags or fields must not hold up the procedure; the note says it all."""
         try:
-            write()
+            self._write(case, None, state)
         except NotFound:
             raise
         except PermanentError as error:
-            log("annotate.refused", logging.ERROR, what=what, source=case.source, ticket=case.ticket, error=str(error))
-            return False
-        return True
+            _log_refusal(case, str(error))
 
     def _facts(self, case: Case) -> Facts:
+        askings = self._store.askings_of_case(case)
         return Facts(
             state=case.state,
             finding=case.finding,
             status=case.status,
-            results=self._results(case),
+            results=tuple(_result_of(asking) for asking in askings),
             question=case.question,
             candidates=case.candidates,
-            agent=self._last_agent(case),
+            agent=askings[-1].agent if askings else "",
             reason=case.reason,
             unblocked_at=case.unblocked_at,
             escalate_after=case.escalate_after,
             panel_url=self._panel_address(case),
-            earlier_unblocks=self._earlier_unblocks(case),
+            earlier_unblocks=self._earlier_unblocks(case, askings),
         )
 
-    def _results(self, case: Case) -> tuple[AddressResult, ...]:
-        return tuple(
-            AddressResult(
-                address=asking.address,
-                outcome=rules.outcome(asking),
-                asked_at=asking.asked_at,
-                asked_by=asking.agent,
-                confirmed_at=asking.released_at,
-            )
-            for asking in self._store.askings_of_case(case)
-        )
-
-    def _last_agent(self, case: Case) -> str:
-        askings = self._store.askings_of_case(case)
-        return askings[-1].agent if askings else ""
-
-    def _earlier_unblocks(self, case: Case) -> int:
+    def _earlier_unblocks(self, case: Case, mine: Sequence[Asking]) -> int:
         """Confirmed releases of the account's addresses before this round: Microsoft counts them."""
         if case.status is None:
             return 0
-        mine = self._store.askings_of_case(case)
         return sum(asking.released_at is not None and asking not in mine for asking in self._work.askings(case.status))

@@ -66,12 +66,13 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attachment:
-    """A file on a ticket, not yet fetched."""
+    """A file on a ticket."""
 
     filename: str
     content_type: str = ""
     size: int | None = None
     url: str
+    content: bytes | None = field(default=None, repr=False)  # its bytes, where they came with the ticket
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

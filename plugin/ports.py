@@ -1,7 +1,7 @@
 """The two ports. Adapters fit them; the workflow and the doors know nothing else of other systems."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -38,6 +38,24 @@ class ChangedTicket:
     updated_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TicketChange:
+    """What is to be written on a ticket at once."""
+
+    note: Note | None = None
+    tags: frozenset[str] | None = None  # exactly these of the promised tags (plugin.json); None leaves them alone
+    fields: Mapping[str, str | None] = field(default_factory=dict)  # by their promised names; None clears
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One thing that a set-up needs, looked at in the real system."""
+
+    what: str
+    ok: bool
+    remedy: str = ""  # what to do where it is not
+
+
 class TicketSystem(Protocol):
     """One configured ticket system (a *source*), in both directions.
 
@@ -59,7 +77,7 @@ class TicketSystem(Protocol):
         """Read a verified delivery; raise `DeliveryRefused` (400, 415, 422) if it is no proper event."""
 
     def read_ticket(self, ticket: str) -> Ticket:
-        """The ticket as it is now."""
+        """The ticket as it is now; under another id than asked for where it was merged into that one."""
 
     def fetch(self, attachment: Attachment) -> bytes:
         """An attachment's bytes; only from the system's own origin, capped in size and time."""
@@ -67,20 +85,21 @@ class TicketSystem(Protocol):
     def has_note(self, ticket: str, key: str) -> bool:
         """Whether a note with this key is on the ticket."""
 
-    def add_note(self, ticket: str, note: Note) -> None:
-        """Put the note on the ticket."""
+    def write(self, ticket: str, change: TicketChange) -> tuple[str, ...]:
+        """Put note, tags and fields on the ticket, in one call where the system can.
 
-    def change_tags(self, ticket: str, *, add: frozenset[str], remove: frozenset[str]) -> None:
-        """Add and remove tags; adding a present one or removing an absent one is no error."""
-
-    def change_fields(self, ticket: str, fields: Mapping[str, str | None]) -> None:
-        """Set fields by their promised names; None clears."""
+        `RemoteError` where the note is not there, or where nothing could be written. What of tags and fields the system
+        would not take is no error: it is returned in words, for the log.
+        """
 
     def changed_since(self, since: datetime) -> Iterator[ChangedTicket]:
         """Tickets changed since a moment, oldest change first."""
 
     def open_panel(self, token: str, ticket: str, now: datetime) -> Launch:
         """Verify a launch token for this ticket; raise `NotAllowed` with words for the agent if it is no good."""
+
+    def check(self) -> Iterator[Check]:
+        """What the source needs to work; never raises `RemoteError`: a look that fails is a check that is not ok."""
 
 
 class MailTenant(Protocol):
@@ -102,3 +121,6 @@ class MailTenant(Protocol):
         other side surely did nothing, `OutcomeUnknown` where it may have; every answer nobody knows is
         `Answer.REFUSED`.
         """
+
+    def check(self) -> Iterator[Check]:
+        """What the tenant needs to work; as `TicketSystem.check`."""

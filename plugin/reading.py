@@ -56,7 +56,7 @@ def _said(system: TicketSystem, ticket: Ticket, message: Message, picked: list[A
 
 def _fetched(system: TicketSystem, ticket: Ticket, attachment: Attachment) -> AttachedFile | None:
     try:
-        content = system.fetch(attachment)
+        content = system.fetch(attachment) if attachment.content is None else attachment.content
     except TransientError:
         raise
     except PermanentError as error:

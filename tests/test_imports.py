@@ -44,13 +44,17 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "status": (("plugin.status_pages",), ("words", "log")),
     "signatures": (("webhooks.signatures",), ("words",)),
     "webhooks": (
-        ("webhooks.payloads", "webhooks.ticket_systems"),
-        ("words", "ports", "manifest"),
+        ("webhooks.payloads", "webhooks.ticket_event", "webhooks.ticket_systems"),
+        ("words", "ports", "manifest", "webhooks"),
     ),
     "receiver": (("webhooks.receiver",), ("words", "ports", "log", "store")),
     "generic": (
         ("webhooks.generic",),
-        ("words", "ports", "http", "launch", "signatures", "webhooks", "generic"),
+        ("words", "ports", "http", "launch", "manifest", "signatures", "webhooks", "generic"),
+    ),
+    "request tracker": (
+        ("webhooks.request_tracker",),
+        ("words", "ports", "http", "launch", "manifest", "signatures", "webhooks", "request tracker"),
     ),
     "serving": (("plugin.serving",), ("settings", "log")),
     "demo": (("plugin.demo",), ("demo",)),

@@ -1,4 +1,7 @@
-"""A delivery of the generic kind → ticket events (ticket-event.schema.json). Pure."""
+"""The neutral ticket event (ticket-event.schema.json) → ticket events. Pure.
+
+Whatever we write ourselves to be put inside a ticket system sends it, as may any script of a site.
+"""
 
 import json
 from collections.abc import Mapping

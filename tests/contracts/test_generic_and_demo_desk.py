@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask, request
@@ -12,7 +13,7 @@ from plugin.demo.desk.records import Person
 from plugin.demo.serving import bind, serve
 from plugin.errors import Denied, NotAllowed, NotFound, PermanentError, Unreachable
 from plugin.model import Agent, Attachment, Delivery, Note, Role, Visibility
-from plugin.ports import TicketSystem
+from plugin.ports import TicketChange, TicketSystem
 from webhooks.ticket_systems import connect
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -58,7 +59,7 @@ class Served:
         self.servers = [serve(app, "", 0, listening=desk), serve(self._hook(), "", 0, listening=hook)]
         self.generic = self.connected()
 
-    def connected(self, **other: str) -> TicketSystem:
+    def connected(self, **other: Any) -> TicketSystem:
         settings = {
             "system": "generic",
             "api_url": f"{self.url}/api",
@@ -121,8 +122,8 @@ def test_ticket_is_read_with_its_messages_and_attachment(served: Served) -> None
 def test_note_is_found_by_its_key_and_added_once(served: Served) -> None:
     ticket = served.ticket()
     assert not served.generic.has_note(ticket, "k1")
-    served.generic.add_note(ticket, note())
-    served.generic.add_note(ticket, note())
+    served.generic.write(ticket, TicketChange(note=note()))
+    served.generic.write(ticket, TicketChange(note=note()))
     assert served.generic.has_note(ticket, "k1")
     assert not served.generic.has_note(ticket, "k2")
     assert [message.visibility for message in served.generic.read_ticket(ticket).messages[1:]] == ["internal"]
@@ -130,30 +131,42 @@ def test_note_is_found_by_its_key_and_added_once(served: Served) -> None:
 
 
 def test_public_note_goes_to_the_requester(served: Served) -> None:
-    served.generic.add_note(served.ticket(), note(visibility=Visibility.PUBLIC))
+    served.generic.write(served.ticket(), TicketChange(note=note(visibility=Visibility.PUBLIC)))
     assert [mail.to for mail in served.desk.outbox] == [ADA.email]
 
 
 def test_key_that_was_used_for_a_public_note_is_not_taken_for_an_internal_one(served: Served) -> None:
     ticket = served.ticket()
-    served.generic.add_note(ticket, note(visibility=Visibility.PUBLIC))
+    served.generic.write(ticket, TicketChange(note=note(visibility=Visibility.PUBLIC)))
     with pytest.raises(PermanentError, match="IS PUBLIC"):
-        served.generic.add_note(ticket, note())
+        served.generic.write(ticket, TicketChange(note=note()))
 
 
 def test_tags_and_fields_are_changed_and_changing_them_again_is_no_error(served: Served) -> None:
     ticket = served.ticket()
     for _ in range(2):
-        served.generic.change_tags(ticket, add=frozenset({"m365-blocked"}), remove=frozenset({"m365-needs-person"}))
-        served.generic.change_fields(ticket, {"Sending Status": "Blocked", "Unblocked At": None})
+        fields = {"Sending Status": "Blocked", "Unblocked At": None}
+        assert served.generic.write(ticket, TicketChange(tags=frozenset({"m365-blocked"}), fields=fields)) == ()
     read = served.generic.read_ticket(ticket)
     assert read.tags == {"m365-blocked"}
     assert (read.fields["Sending Status"], read.fields["Unblocked At"]) == ("Blocked", None)
 
 
-def test_field_that_the_desk_does_not_have_is_told(served: Served) -> None:
-    with pytest.raises(PermanentError, match="No such field"):
-        served.generic.change_fields(served.ticket(), {"Colour": "red"})
+def test_field_that_the_desk_does_not_have_is_told_and_holds_nothing_else_back(served: Served) -> None:
+    ticket = served.ticket()
+    change = TicketChange(note=note(), tags=frozenset({"m365-blocked"}), fields={"Colour": "red"})
+    [refusal] = served.generic.write(ticket, change)
+    assert "No such field" in refusal
+    assert served.generic.has_note(ticket, "k1")
+    assert served.generic.read_ticket(ticket).tags == {"m365-blocked"}
+
+
+def test_working_desk_passes_every_check_and_a_wrong_token_is_told(served: Served) -> None:
+    assert [
+        check.what for check in served.connected(panel_origins=["https://desk.example"]).check() if not check.ok
+    ] == []
+    failed = [check for check in served.connected(api_token="another-made-up-token").check() if not check.ok]
+    assert "check the token" in failed[0].remedy
 
 
 def test_scan_finds_every_changed_ticket_over_several_pages(served: Served) -> None:
@@ -171,7 +184,7 @@ def test_ticket_that_is_not_there_is_told(served: Served) -> None:
         with pytest.raises(NotFound):
             served.generic.read_ticket(gone)
         with pytest.raises(NotFound):
-            served.generic.add_note(gone, note())
+            served.generic.write(gone, TicketChange(note=note()))
 
 
 def test_wrong_token_is_told(served: Served) -> None:
@@ -187,9 +200,9 @@ def test_desk_that_is_down_is_unreachable_for_every_call(served: Served) -> None
     for call in (
         lambda: served.generic.read_ticket(ticket),
         lambda: served.generic.has_note(ticket, "k1"),
-        lambda: served.generic.add_note(ticket, note()),
-        lambda: served.generic.change_tags(ticket, add=frozenset({"a"}), remove=frozenset()),
-        lambda: served.generic.change_fields(ticket, {"Case State": "Ready"}),
+        lambda: served.generic.write(ticket, TicketChange(note=note())),
+        lambda: served.generic.write(ticket, TicketChange(tags=frozenset({"m365-blocked"}))),
+        lambda: served.generic.write(ticket, TicketChange(fields={"Case State": "Ready"})),
         lambda: list(served.generic.changed_since(START)),
         lambda: served.generic.fetch(Attachment(filename="b.eml", url=f"{served.url}/api/attachments/1")),
     ):
@@ -200,7 +213,7 @@ def test_desk_that_is_down_is_unreachable_for_every_call(served: Served) -> None
 def test_events_of_the_desk_are_verified_and_parsed(served: Served) -> None:
     ticket = served.ticket(text="Räume & <b>mehr</b>")
     served.desk.reply(ticket, ADA, "It still bounces", "public")
-    served.generic.add_note(ticket, note())
+    served.generic.write(ticket, TicketChange(note=note()))
     served.sender.start()
     assert served.sender.flush(10)
     kinds = []

@@ -8,7 +8,7 @@ import pytest
 
 from plugin.errors import DeliveryRefused
 from plugin.model import Delivery, Parsed
-from webhooks.generic.events import parse
+from webhooks.ticket_event import parse
 
 
 def event(kind: str = "ticket.created", ticket: object = "7", **data: object) -> dict[str, Any]:

@@ -5,14 +5,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from plugin import launch_token
-from plugin.errors import PermanentError, SettingsError
+from plugin.errors import NotFound, PermanentError, RemoteError, SettingsError
 from plugin.http import Remote
+from plugin.manifest import manifest
 from plugin.model import Attachment, Delivery, Launch, Note, Parsed, Ticket, Visibility
-from plugin.ports import Abilities, ChangedTicket, TicketSystem
-from webhooks.generic import answers, events
+from plugin.ports import Abilities, ChangedTicket, Check, TicketChange, TicketSystem
+from webhooks import ticket_event
+from webhooks.generic import answers
 from webhooks.signatures import STANDARD_WEBHOOKS, signing_keys, verify
 
 LARGEST_ATTACHMENT = 5 * 1024 * 1024
+FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)  # nothing has changed since then, but asking shows that it may be asked
+PROMISED_TAGS = frozenset(manifest()["tags"])
 
 
 def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> TicketSystem:
@@ -32,6 +36,7 @@ def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> Tic
         queues=settings.get("queues", ()),
         launch_secrets=launch_secrets,
         launch_public_keys=launch_public_keys,
+        panel_origins=settings.get("panel_origins", ()),
     )
 
 
@@ -49,6 +54,7 @@ class Generic:
         queues: Sequence[str],
         launch_secrets: Sequence[str],
         launch_public_keys: Sequence[str],
+        panel_origins: Sequence[str],
     ) -> None:
         self.name = name
         self.abilities = abilities
@@ -58,13 +64,14 @@ class Generic:
         self._queues = frozenset(queues)
         self._launch_secrets = launch_secrets
         self._launch_public_keys = launch_public_keys
+        self._panel_origins = panel_origins
 
     def verify(self, delivery: Delivery, now: datetime) -> None:
         """See `plugin.ports.TicketSystem`, as for every method here."""
         verify(STANDARD_WEBHOOKS, self._signing_keys, delivery.headers, delivery.body, now)
 
     def parse(self, delivery: Delivery) -> Parsed:
-        return events.parse(delivery, own_user=self._own_user, queues=self._queues)
+        return ticket_event.parse(delivery, own_user=self._own_user, queues=self._queues)
 
     def read_ticket(self, ticket: str) -> Ticket:
         reply = self._remote.call(f"read ticket {ticket}", "GET", self._remote.url("tickets", ticket))
@@ -87,7 +94,13 @@ class Generic:
         found = answers.notes(self._remote.call(f"look for a note on ticket {ticket}", "GET", url, params={"key": key}))
         return any(note.key == key for note in found)
 
-    def add_note(self, ticket: str, note: Note) -> None:
+    def write(self, ticket: str, change: TicketChange) -> tuple[str, ...]:
+        if change.note is not None:
+            self._add_note(ticket, change.note)
+        refusals = (self._change_tags(ticket, change.tags), self._change_fields(ticket, change.fields))
+        return tuple(refusal for refusal in refusals if refusal)
+
+    def _add_note(self, ticket: str, note: Note) -> None:
         doing = f"add a note to ticket {ticket}"
         body = {
             "key": note.key,
@@ -99,17 +112,24 @@ class Generic:
         if added.visibility is not note.visibility:
             raise PermanentError(self.name, doing, _wrong_visibility(ticket, note.visibility))
 
-    def change_tags(self, ticket: str, *, add: frozenset[str], remove: frozenset[str]) -> None:
-        if add or remove:
-            body = {"add": sorted(add), "remove": sorted(remove)}
-            self._remote.call(
-                f"change the tags of ticket {ticket}", "PATCH", self._remote.url("tickets", ticket, "tags"), json=body
-            )
+    def _change_tags(self, ticket: str, tags: frozenset[str] | None) -> str:
+        if tags is None:
+            return ""
+        body = {"add": sorted(tags), "remove": sorted(PROMISED_TAGS - tags)}
+        return self._patch(f"change the tags of ticket {ticket}", ticket, "tags", body)
 
-    def change_fields(self, ticket: str, fields: Mapping[str, str | None]) -> None:
-        if fields:
-            url = self._remote.url("tickets", ticket, "fields")
-            self._remote.call(f"change fields of ticket {ticket}", "PATCH", url, json=dict(fields))
+    def _change_fields(self, ticket: str, fields: Mapping[str, str | None]) -> str:
+        return self._patch(f"change fields of ticket {ticket}", ticket, "fields", dict(fields)) if fields else ""
+
+    def _patch(self, doing: str, ticket: str, what: str, body: Mapping[str, Any]) -> str:
+        """Why the desk would not take it; empty where it did."""
+        try:
+            self._remote.call(doing, "PATCH", self._remote.url("tickets", ticket, what), json=body)
+        except NotFound:
+            raise
+        except PermanentError as error:
+            return str(error)
+        return ""
 
     def changed_since(self, since: datetime) -> Iterator[ChangedTicket]:
         doing, url = "list changed tickets", self._remote.url("tickets")
@@ -133,6 +153,24 @@ class Generic:
             secrets=self._launch_secrets,
             public_keys=self._launch_public_keys,
             now=now,
+        )
+
+    def check(self) -> Iterator[Check]:
+        try:
+            list(self.changed_since(FAR_AHEAD))
+        except RemoteError as error:
+            yield Check(what="the Desk API answers", ok=False, remedy=str(error))
+        else:
+            yield Check(what="the Desk API answers", ok=True)
+        yield Check(
+            what="launch tokens can be verified",
+            ok=bool(self._launch_secrets or self._launch_public_keys),
+            remedy=f"set launch_secrets or launch_public_keys in [sources.{self.name}], or the panel opens for nobody",
+        )
+        yield Check(
+            what="the panel may be shown in a frame",
+            ok=bool(self._panel_origins),
+            remedy=f"put the desk's origin, such as https://desk.example.edu, into [sources.{self.name}] panel_origins",
         )
 
     def _too_large(self, doing: str) -> PermanentError:

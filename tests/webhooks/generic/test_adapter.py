@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,8 +13,9 @@ import responses
 from responses import matchers
 
 from plugin.errors import Denied, NotAllowed, NotFound, OutcomeUnknown, PermanentError, SettingsError, Throttled
+from plugin.manifest import manifest
 from plugin.model import Attachment, Delivery, Message, Note, Person, Role, Visibility
-from plugin.ports import Abilities, ChangedTicket, TicketSystem
+from plugin.ports import Abilities, ChangedTicket, TicketChange, TicketSystem
 from webhooks.generic.adapter import LARGEST_ATTACHMENT, connect
 
 API = "https://desk.example/api"
@@ -185,7 +187,8 @@ def test_note_is_sent_with_its_visibility(
 ) -> None:
     sent = {"key": "k1", "visibility": visibility.value, "subject": "Status", "body_html": "<p>Blocked</p>"}
     answer(desk, "POST", "/tickets/7/notes", sent, matchers.json_params_matcher(sent), status=status)
-    generic.add_note("7", Note(key="k1", visibility=visibility, subject="Status", body_html="<p>Blocked</p>"))
+    note = Note(key="k1", visibility=visibility, subject="Status", body_html="<p>Blocked</p>")
+    assert generic.write("7", TicketChange(note=note)) == ()
 
 
 def test_internal_note_that_came_back_public_is_said_loudly(
@@ -193,13 +196,13 @@ def test_internal_note_that_came_back_public_is_said_loudly(
 ) -> None:
     answer(desk, "POST", "/tickets/7/notes", {"key": "k1", "visibility": "public", "body_html": "x"}, status=201)
     with pytest.raises(PermanentError, match="AN INTERNAL NOTE ON TICKET 7 IS PUBLIC"):
-        generic.add_note("7", INTERNAL)
+        generic.write("7", TicketChange(note=INTERNAL))
 
 
 def test_public_note_that_stayed_internal_is_told(generic: TicketSystem, desk: responses.RequestsMock) -> None:
     answer(desk, "POST", "/tickets/7/notes", {"key": "k1", "visibility": "internal", "body_html": "x"}, status=201)
     with pytest.raises(PermanentError, match="was not sent"):
-        generic.add_note("7", Note(key="k1", visibility=Visibility.PUBLIC, subject="s", body_html="x"))
+        generic.write("7", TicketChange(note=replace(INTERNAL, visibility=Visibility.PUBLIC)))
 
 
 def test_note_whose_visibility_is_not_told_is_not_taken_on_trust(
@@ -207,24 +210,37 @@ def test_note_whose_visibility_is_not_told_is_not_taken_on_trust(
 ) -> None:
     answer(desk, "POST", "/tickets/7/notes", {"key": "k1"}, status=201)
     with pytest.raises(PermanentError, match="visibility: Missing"):
-        generic.add_note("7", INTERNAL)
+        generic.write("7", TicketChange(note=INTERNAL))
 
 
-def test_tags_are_added_and_removed_in_one_call(generic: TicketSystem, desk: responses.RequestsMock) -> None:
-    sent = {"add": ["a", "b"], "remove": ["c"]}
+def test_tags_are_made_just_those_of_the_promised_ones_in_one_call(
+    generic: TicketSystem, desk: responses.RequestsMock
+) -> None:
+    others = sorted(set(manifest()["tags"]) - {"m365-blocked"})
+    sent = {"add": ["m365-blocked"], "remove": others}
     answer(desk, "PATCH", "/tickets/7/tags", None, matchers.json_params_matcher(sent), status=204)
-    generic.change_tags("7", add=frozenset({"b", "a"}), remove=frozenset({"c"}))
+    assert generic.write("7", TicketChange(tags=frozenset({"m365-blocked"}))) == ()
 
 
 def test_fields_are_set_and_cleared(generic: TicketSystem, desk: responses.RequestsMock) -> None:
     sent = {"Case State": "Ready", "Unblocked At": None}
     answer(desk, "PATCH", "/tickets/7/fields", None, matchers.json_params_matcher(sent), status=204)
-    generic.change_fields("7", sent)
+    assert generic.write("7", TicketChange(fields=sent)) == ()
+
+
+def test_tags_that_are_refused_hold_back_neither_note_nor_fields(
+    generic: TicketSystem, desk: responses.RequestsMock
+) -> None:
+    answer(desk, "POST", "/tickets/7/notes", {"key": "k1", "visibility": "internal", "body_html": "x"}, status=201)
+    answer(desk, "PATCH", "/tickets/7/tags", {"title": "No tags here"}, status=422)
+    answer(desk, "PATCH", "/tickets/7/fields", None, status=204)
+    change = TicketChange(note=INTERNAL, tags=frozenset(), fields={"Case State": "Ready"})
+    [refusal] = generic.write("7", change)
+    assert "No tags here" in refusal
 
 
 def test_nothing_to_change_asks_nothing(generic: TicketSystem) -> None:
-    generic.change_tags("7", add=frozenset(), remove=frozenset())
-    generic.change_fields("7", {})
+    assert generic.write("7", TicketChange()) == ()
 
 
 def test_scan_follows_the_pages(generic: TicketSystem, desk: responses.RequestsMock) -> None:
