@@ -131,6 +131,10 @@ class Casework:
         entered = rules.entered(case, state, reason, follow_up_after=self.procedure.follow_up_after, now=self.clock())
         return self.save(self._weighed(entered), what)
 
+    def move(self, case: Case, ticket: str) -> Case:
+        """The case goes with its ticket, which was merged into another one."""
+        return self.save(replace(case, ticket=ticket), f"Ticket {case.ticket} was merged into ticket {ticket}.")
+
     def restate(self, case_id: str) -> Case:
         """Checklist open, Ready, or the road that an answer leads to, after an answer was given."""
         for _ in range(TRIES):

@@ -46,6 +46,8 @@ from plugin.triage import triage
 MOST_CANDIDATES = 5
 """So many accounts of one finding are looked up; a ticket cannot make us search the whole directory."""
 
+MOST_OTHER_TICKETS = 5
+"""So many of an account's other tickets, the newest first, are looked at for having been merged into this one."""
 
 NO_SUCH_ACCOUNT = frozenset({400, 404, 410, 422})
 """Answers of a tenant to what is no account's name; any other failure is a failed read."""
@@ -101,6 +103,8 @@ class Workflow:
         except NotFound:
             log("ticket.gone", source=source, ticket=ticket_id)
             return
+        if ticket.id != ticket_id:
+            self._move_cases(source, ticket_id, ticket.id)
         self._annotation.mend(ticket)
         self._hear_complaints(system, ticket)
         failures: list[RemoteError] = []
@@ -129,11 +133,29 @@ class Workflow:
         if isinstance(settled, Settled):
             if settled.status.netid not in done:
                 done.add(settled.status.netid)
+                self._bring_merged(ticket, settled.status.netid)
                 self._take_settled(self._docket.of_account(ticket, finding, settled.status.netid), settled.status)
         elif (case := self._docket.concerned(ticket, finding)) is not None and not any(known.values()):
             self._gone(case)
         elif not self._docket.is_settled_by_person(ticket, finding, known):
             self._ask_person(ticket, finding, settled)
+
+    def _move_cases(self, source: str, ticket: str, into: str) -> None:
+        for case in self._store.cases_of_ticket(source, ticket):
+            self._work.move(case, into)
+
+    def _bring_merged(self, ticket: Ticket, account: str) -> None:
+        """Before the account gets a case here: one that it has on a ticket merged into this one comes along."""
+        cases = [case for case in self._store.cases_of_account(account) if case.source == ticket.source]
+        if any(case.ticket == ticket.id for case in cases):
+            return
+        for other in list(dict.fromkeys(case.ticket for case in cases))[:MOST_OTHER_TICKETS]:
+            try:
+                is_merged = self._sources[ticket.source].read_ticket(other).id == ticket.id
+            except NotFound:
+                continue
+            if is_merged:
+                self._move_cases(ticket.source, other, ticket.id)
 
     def reread(self, case: Case) -> None:
         """Read an account again: it could not be read when an agent settled it, or it was released elsewhere."""
@@ -182,7 +204,7 @@ class Workflow:
         """A failed read takes back what an earlier one said, on the case that it concerns."""
         case = self._docket.concerned(ticket, finding)
         if case is not None and case.status is not None:
-            self._work.take(case, _unknown(case.status, error, self._clock()), "")
+            self._work.take(case, _unknown(case.status, str(error), self._clock()), "")
             return
         waiting = self._docket.unsettled(ticket, finding)
         if waiting is not None:
@@ -193,7 +215,7 @@ class Workflow:
         if case.status is None or case.state is CaseState.NEEDS_PERSON:
             return
         gone = f"The account {case.account} is no longer known, so nobody can say whether it is blocked."
-        unknown = replace(case.status, sending=Sending.UNKNOWN, failure=gone, checked_at=self._clock())
+        unknown = _unknown(case.status, gone, self._clock())
         self._work.enter(replace(case, status=unknown), CaseState.NEEDS_PERSON, gone, gone)
 
     def _unreadable(self, case: Case, why: str) -> None:
@@ -308,7 +330,7 @@ class Workflow:
         try:
             return self._tenant.status(last.netid)
         except RemoteError as error:
-            return _unknown(last, error, self._clock())
+            return _unknown(last, str(error), self._clock())
 
     def follow_up(self, case: Case, round_: int) -> None:
         """Rule 5: the clock has run out: really look again, then close or mark overdue."""
@@ -329,8 +351,8 @@ class Workflow:
         self._work.enter(replace(case, status=status), state, reason, f"{end.value.capitalize()}.")
 
 
-def _unknown(last: AccountStatus, error: RemoteError, at: datetime) -> AccountStatus:
-    return replace(last, sending=Sending.UNKNOWN, failure=str(error), checked_at=at)
+def _unknown(last: AccountStatus, why: str, at: datetime) -> AccountStatus:
+    return replace(last, sending=Sending.UNKNOWN, failure=why, checked_at=at)
 
 
 def _seriousness(finding: Finding) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from plugin.demo.desk.records import Person
 from plugin.demo.tenant.world import Listed
 from plugin.errors import NotAllowed
 from plugin.model import Agent, CaseState, Role
@@ -391,3 +392,39 @@ def test_times_are_as_the_clock_gave_them(world: Any) -> None:
     world.pass_time(minutes=5)
     case = world.only_case(ticket, CaseState.UNBLOCKED)
     assert case.escalate_after - case.unblocked_at == timedelta(hours=24)
+
+
+# ── merged tickets ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("told", ["by the ticket that is left", "by the one that is gone"])
+def test_case_goes_with_its_ticket_into_the_one_it_is_merged_into(world: Any, told: str) -> None:
+    ticket = world.file(email=BUCKY, report="ndr-5.1.8")
+    case = world.answer_all(world.only_case(ticket))
+    other = world.desk.open_ticket(Person(email=BUCKY, name="Bucky"), "Any news?", "It is urgent.").id
+    world.run()
+    world.desk.merge(ticket, other, Person(email="alex@example.edu", name="Alex", is_agent=True))
+    world.parts.workflow.handle("desk", other if told == "by the ticket that is left" else ticket)
+    world.run()
+    moved = world.only_case(other, CaseState.READY)
+    assert moved.id == case.id
+    assert world.store.cases_of_ticket("desk", ticket) == ()
+    shown = world.desk.ticket(other)
+    assert (shown.tags, shown.fields["Case State"]) == (("m365-blocked",), "Ready")
+    world.unblock(moved)
+    world.pass_time(minutes=5)
+    keys = [
+        message.key.rsplit("/", 1)[-1].partition("-")[0] for message in world.desk.ticket(other).messages if message.key
+    ]
+    assert keys == ["blocked", "unblocked"]
+
+
+def test_other_ticket_of_the_account_that_is_not_merged_keeps_its_case(world: Any) -> None:
+    first, second = world.file(email=BUCKY, report="ndr-5.1.8"), world.file(email=BUCKY, report="ndr-5.1.8")
+    assert {world.only_case(first).ticket, world.only_case(second).ticket} == {first, second}
+
+
+def test_case_whose_other_ticket_was_deleted_is_no_hindrance(world: Any) -> None:
+    first = world.file(email=BUCKY, report="ndr-5.1.8")
+    world.desk.delete_ticket(first)
+    assert world.only_case(world.file(email=BUCKY, report="ndr-5.1.8"), CaseState.CHECKLIST_OPEN)

@@ -33,6 +33,7 @@ class Desk:
         self.outbox: list[Mail] = []
         self._clock, self._new_secret, self._announce = clock, new_secret, announce
         self._tickets: dict[str, Ticket] = {}
+        self._merged: dict[str, str] = {}
         self._files: dict[str, File] = {}
         self._numbers = count(FIRST_NUMBER)
         self._message_numbers = count(1)
@@ -44,8 +45,10 @@ class Desk:
             return sorted(self._tickets.values(), key=_number, reverse=True)
 
     def ticket(self, ticket_id: str) -> Ticket:
-        """The ticket as it is now."""
+        """The ticket as it is now; the one that it was merged into answers in its place."""
         with self._lock:
+            while ticket_id in self._merged:
+                ticket_id = self._merged[ticket_id]
             if ticket_id not in self._tickets:
                 raise NoSuchTicket(ticket_id)
             return self._tickets[ticket_id]
@@ -97,6 +100,14 @@ class Desk:
         """Take a ticket away, as desks do with spam; no event is sent."""
         with self._lock:
             del self._tickets[self.ticket(ticket_id).id]
+
+    def merge(self, ticket_id: str, into_id: str, agent: Person) -> None:
+        """Make two tickets about one thing into one; the other's messages come along."""
+        with self._lock:
+            ticket, into = self._tickets.pop(self.ticket(ticket_id).id), self.ticket(into_id)
+            self._merged[ticket.id] = into.id
+            messages = sorted((*ticket.messages, *into.messages), key=lambda message: int(message.id))
+            self._keep(replace(into, messages=tuple(messages)), "ticket.updated", agent)
 
     def add_note(
         self, ticket_id: str, author: Person, *, key: str, visibility: str, subject: str, body_html: str
