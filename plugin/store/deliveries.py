@@ -76,11 +76,6 @@ class DeliveryStore:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def create(self) -> None:
-        """Make the tables that are not there yet."""
-        with _kept("make the tables"):
-            metadata.create_all(self._engine)
-
     def accept(self, delivery: Delivery, parsed: Parsed) -> Accepted:
         """Keep a verified delivery and its events in one transaction, on disk when this returns.
 

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from plugin.ports import Abilities
+from plugin.store import migrations
 from plugin.store.deliveries import DeliveryStore, deliveries
 from plugin.store.engine import open_engine
 from webhooks.generic.adapter import connect
@@ -38,9 +39,8 @@ def engine(tmp_path: Path) -> Iterator[sa.Engine]:
 
 @pytest.fixture
 def store(engine: sa.Engine) -> DeliveryStore:
-    store = DeliveryStore(engine)
-    store.create()
-    return store
+    migrations.upgrade("deliveries", engine.url.render_as_string())
+    return DeliveryStore(engine)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from plugin.errors import SettingsError, StorageError
 from plugin.model import Delivery, Parsed, TicketEvent
+from plugin.store import migrations
 from plugin.store.deliveries import Accepted, DeliveryStore, deliveries, event_id, events
 from plugin.store.engine import open_engine, reading
 
@@ -32,9 +33,8 @@ def engine(file: Path) -> Iterator[sa.Engine]:
 
 @pytest.fixture
 def store(engine: sa.Engine) -> DeliveryStore:
-    store = DeliveryStore(engine)
-    store.create()
-    return store
+    migrations.upgrade("deliveries", engine.url.render_as_string())
+    return DeliveryStore(engine)
 
 
 def event(key: str, ticket: str = "7") -> TicketEvent:
@@ -143,8 +143,8 @@ def test_no_password_cookie_or_signature_is_kept(store: DeliveryStore, engine: s
 
 def test_event_arriving_twice_at_once_is_accepted_once(file: Path) -> None:
     engine = open_engine(f"sqlite:///{file}")
+    migrations.upgrade("deliveries", f"sqlite:///{file}")
     store = DeliveryStore(engine)
-    store.create()
     threads, rounds = 4, 25
     barrier = Barrier(threads)
 
@@ -166,8 +166,8 @@ def test_event_arriving_twice_at_once_is_accepted_once(file: Path) -> None:
 
 def test_reader_that_follows_the_numbers_misses_nothing_while_many_write(file: Path) -> None:
     engine = open_engine(f"sqlite:///{file}")
+    migrations.upgrade("deliveries", f"sqlite:///{file}")
     store = DeliveryStore(engine)
-    store.create()
     threads, each = 4, 25
 
     def deliver(thread: int) -> None:
@@ -221,7 +221,7 @@ def test_full_disk_accepts_nothing_and_says_so(store: DeliveryStore, engine: sa.
 def test_read_only_directory_is_a_storage_error(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'missing' / 'deliveries.sqlite'}")
     store = DeliveryStore(engine)
-    for use in (store.create, store.ping, lambda: store.events_after(0, 1), lambda: accept(store, "msg_1", "k1")):
+    for use in (store.ping, lambda: store.events_after(0, 1), lambda: accept(store, "msg_1", "k1")):
         with pytest.raises(StorageError, match="unable to open"):
             use()
     engine.dispose()
@@ -230,12 +230,6 @@ def test_read_only_directory_is_a_storage_error(tmp_path: Path) -> None:
 def test_database_without_tables_is_not_ready(engine: sa.Engine) -> None:
     with pytest.raises(StorageError, match="no such table"):
         DeliveryStore(engine).ping()
-
-
-def test_tables_can_be_made_twice(store: DeliveryStore) -> None:
-    accept(store, "msg_1", "k1")
-    store.create()
-    assert len(store.events_after(0, 10)) == 1
 
 
 def test_sqlite_is_opened_durably(engine: sa.Engine) -> None:
