@@ -11,7 +11,7 @@ from datetime import datetime
 from plugin import rules
 from plugin.checklist import Checklist
 from plugin.model import AccountStatus, Agent, Answer, Asking, Case, CaseState, GivenAnswer, JournalEntry, Sending, Task
-from plugin.naming import annotation, follow_up, reread
+from plugin.naming import annotation, case_id_of, follow_up, reread
 from plugin.rules import Gate
 from plugin.settings import Procedure
 from plugin.store.cases import CaseStore, Change, Stale
@@ -106,6 +106,22 @@ class Casework:
         return self.store.askings(status.tenant, status.netid, [blocked.address for blocked in status.blocked])
 
     # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def new_case(self, source: str, ticket: str, about: str, *, opened_by: str) -> Case:
+        """A case that is not kept yet; `about` is its account, or what tells it from the ticket's other cases."""
+        now = self.clock()
+        return Case(
+            id=case_id_of(source, ticket, about),
+            source=source,
+            ticket=ticket,
+            account="",
+            state=CaseState.RECEIVED,
+            round=1,
+            opened_by=opened_by,
+            created_at=now,
+            updated_at=now,
+            version=1,
+        )
 
     def take(self, case: Case, status: AccountStatus, what: str, *, agent: Agent | None = None) -> Case:
         """A reading moves the case (`rules.moved`); between open and ready the checklist decides."""

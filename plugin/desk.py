@@ -26,7 +26,7 @@ from plugin.model import (
     Role,
     Task,
 )
-from plugin.naming import account_lane, case_id_of, note_key, ticket_lane
+from plugin.naming import account_lane, note_key, ticket_lane
 from plugin.notes.texts import ReplyKind, Texts, public_note, says_too_much
 from plugin.ports import MailTenant
 from plugin.rules import Gate
@@ -207,19 +207,8 @@ class Desk:
         asked = self._question_about(source, ticket, status)
         if asked is not None:
             return self.choose_account(asked, account, agent)
-        now = self._work.clock()
-        case = Case(
-            id=case_id_of(source, ticket, status.netid),
-            source=source,
-            ticket=ticket,
-            account=status.netid,
-            state=CaseState.RECEIVED,
-            round=1,
-            opened_by=agent.login,
-            created_at=now,
-            updated_at=now,
-            version=1,
-        )
+        opened = self._work.new_case(source, ticket, status.netid, opened_by=agent.login)
+        case = replace(opened, account=status.netid)
         self._refuse_twin(case, status)
         with self._store.change() as change:
             change.add_case(case)

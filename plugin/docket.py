@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from plugin.casework import PROGRAM, Casework
-from plugin.model import AccountStatus, Case, CaseState, Finding, JournalEntry, Origin, Ticket
-from plugin.naming import case_id_of
+from plugin.model import AccountStatus, Case, Finding, JournalEntry, Origin, Ticket
 
 
 class Docket:
     """The cases of tickets, by account and by what triage found."""
 
     def __init__(self, casework: Casework) -> None:
+        self._work = casework
         self._store = casework.store
-        self._clock = casework.clock
 
     def of_account(self, ticket: Ticket, finding: Finding, account: str) -> Case:
         """The ticket's case for this account, else one that still looks for its account, else a new one."""
@@ -65,24 +64,11 @@ class Docket:
         return None
 
     def _open(self, ticket: Ticket, finding: Finding, about: str) -> Case:
-        now = self._clock()
-        case = Case(
-            id=case_id_of(ticket.source, ticket.id, about),
-            source=ticket.source,
-            ticket=ticket.id,
-            account="",
-            state=CaseState.RECEIVED,
-            round=1,
-            opened_by="triage",
-            created_at=now,
-            updated_at=now,
-            version=1,
-            finding=finding,
-        )
+        case = replace(self._work.new_case(ticket.source, ticket.id, about, opened_by="triage"), finding=finding)
         with self._store.change() as change:
             if change.add_case(case):
                 found = f"{finding.label.value}, {finding.confidence.value}"
-                change.log(case.id, JournalEntry(at=now, actor=PROGRAM, what=f"Triage: {found}."))
+                change.log(case.id, JournalEntry(at=case.created_at, actor=PROGRAM, what=f"Triage: {found}."))
         return self._store.case(case.id) or case
 
 

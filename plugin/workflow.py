@@ -265,7 +265,7 @@ class Workflow:
             return
         asked = ", ".join(asking.address for asking in self._asker.asked_by(press, status))
         what = f"Asked Microsoft about {asked}." if asked else "Asked before, for another ticket; watching."
-        self._look_again(self._work.save(replace(case, status=status), f"{what} {told(status)}"), press, 0, status)
+        self._watch(self._work.save(replace(case, status=status), f"{what} {told(status)}"), press, 0, status)
 
     def _call_off(self, case: Case, status: AccountStatus, reason: str) -> None:
         """Nothing was asked: back to where the agent pressed, or where this reading leads, with the reason."""
@@ -277,7 +277,7 @@ class Workflow:
         """The asking cannot be finished; what was asked is watched, else the agent may press again later."""
         case = pressing.case
         if case.status is not None and self._asker.asked_by(pressing.press, case.status):
-            self._look_again(self._work.save(case, str(error)), pressing.press, 0, case.status)
+            self._watch(self._work.save(case, str(error)), pressing.press, 0, case.status)
         else:
             reason = f"Nothing was asked: {error}. Press Unblock again later."
             self._work.save(replace(pressed_from, reason=reason), reason)
@@ -304,7 +304,8 @@ class Workflow:
         else:
             self._report(read, verdict)
 
-    def _look_again(self, case: Case, press: str, look: int, status: AccountStatus) -> None:
+    def _watch(self, case: Case, press: str, look: int, status: AccountStatus) -> None:
+        """Look until each address that is listed now is not; see `recheck`."""
         self._put_look(case, press, look, [blocked.address for blocked in status.blocked])
 
     def _put_look(self, case: Case, press: str, look: int, listed_then: Sequence[str]) -> None:
