@@ -2,25 +2,26 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flask import Flask
 from sqlalchemy import Engine as Database
 from sqlalchemy.engine import make_url
 
+from plugin import checking, mail_tenants, panel, status_pages
 from plugin import checklist as checklists
-from plugin import mail_tenants, panel, status_pages
 from plugin.annotation import Annotation
 from plugin.casework import Casework
 from plugin.desk import Desk
 from plugin.errors import SettingsError
 from plugin.log import MaskingFormatter
+from plugin.manifest import manifest
 from plugin.model import Case
 from plugin.notes.texts import Texts
 from plugin.ports import MailTenant, TicketSystem
@@ -31,9 +32,12 @@ from plugin.store.deliveries import DeliveryStore
 from plugin.store.engine import open_engine
 from plugin.workflow import Workflow
 from webhooks import receiver, ticket_systems
+from webhooks.ticket_systems import installable, installer
 
 if TYPE_CHECKING:
     from plugin.engine import Engine
+
+__all__ = ["Parts", "create_app", "installable", "installer", "now", "set_up_logging"]
 
 READY_WITHIN = 1.0
 """Seconds that a database may be busy and still count as ready."""
@@ -120,6 +124,14 @@ class Parts:
         """Make everything that wrong settings, a broken checklist or template would break; `SettingsError` says so."""
         _ = (self.sources, self.tenant, self.casework, self.texts)
 
+    def checks(self, path: Path) -> Iterator[checking.Section]:
+        """What the set-up needs, by part; `path` is the settings file."""
+        yield "m365-unblock", checking.ours(path, self.settings, self.pings())
+        for name, source in self.sources.items():
+            yield f"{name}: {_kind('ticket_systems', self.settings.sources[name])}", source.check()
+        kind = _kind("mail_tenants", self.settings.mail_tenants[self.tenant.name])
+        yield f"{self.tenant.name}: {kind}", self.tenant.check()
+
     def migrate(self) -> None:
         """Bring our databases to the newest form; on SQLite, make their folder first, for our own user only."""
         for url in (self.settings.deliveries_url, self.settings.cases_url, self.settings.engine_url):
@@ -135,6 +147,10 @@ class Parts:
             "deliveries": lambda: _ping(self.settings.deliveries_url, lambda engine: DeliveryStore(engine).ping()),
             "cases": lambda: _ping(self.settings.cases_url, lambda engine: CaseStore(engine).ping()),
         }
+
+
+def _kind(kinds: str, chosen: Mapping[str, Any]) -> str:
+    return next(str(entry["name"]) for entry in manifest()[kinds] if entry["id"] == chosen["system"])
 
 
 def _make_folder(folder: Path) -> None:

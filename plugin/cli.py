@@ -1,5 +1,6 @@
-"""The command: m365-unblock serve | web | worker | db upgrade | status | demo."""
+"""The command: m365-unblock serve | web | worker | db upgrade | status | install | check | demo."""
 
+import io
 import os
 import signal
 import sys
@@ -13,22 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plugin.errors import PluginError, SettingsError
+from plugin.options import CONFIG
 from plugin.settings import Settings, load
 
 if TYPE_CHECKING:
     from plugin.app import Parts
 
-CONFIG = click.option(
-    "--config",
-    "path",
-    envvar="M365_UNBLOCK_CONFIG",
-    default="m365-unblock.toml",
-    show_default=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The settings file.",
-)
 END_WITH_PARENT = click.option("--end-with-parent", is_flag=True, hidden=True)
-"""Given by `serve`: it holds the other end of standard input."""
+"""Given by whoever starts it and holds the other end of standard input: `serve`, the demo."""
 
 
 @click.group()
@@ -54,15 +47,18 @@ def _settings(path: Path) -> Settings:
 
 @main.command()
 @CONFIG
-def serve(path: Path) -> None:
+@END_WITH_PARENT
+def serve(path: Path, end_with_parent: bool) -> None:
     """Run everything: the web process and the worker, each a process of its own."""
+    from plugin import serving
     from plugin.app import set_up_logging
-    from plugin.serving import Pair
 
     with _told():
         set_up_logging()
+        if end_with_parent:
+            serving.end_with_parent()
         _made_ready(path)
-        pair = Pair(path)
+        pair = serving.Pair(path)
         pair.start()
         _on_signals(pair.stop)
         sys.exit(pair.wait())
@@ -135,12 +131,55 @@ def status(path: Path, account: str) -> None:
         click.echo(told(read))
 
 
+class _Installers(click.Group):
+    """Each ticket system brings its own command, imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        from plugin.app import installable
+
+        return installable()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from plugin.app import installer
+
+        system = cmd_name.replace("-", "_")
+        return installer(system) if system in self.list_commands(ctx) else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _told():
+            return super().invoke(ctx)
+
+
+@main.group(cls=_Installers)
+def install() -> None:
+    """Put our part into a ticket system; changes nothing when run twice."""
+
+
+@main.command()
+@CONFIG
+def check(path: Path) -> None:
+    """Look whether everything is there: settings, databases, ticket systems, mail tenant. 1 where something is not."""
+    from plugin.app import Parts
+    from plugin.checking import tell
+
+    with _told():
+        parts = Parts(_settings(path))
+        parts.check()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # where there is no ✓, the word beside it says the same
+        sys.exit(0 if tell(parts.checks(path)) else 1)
+
+
 @main.command()
 @click.option("--once", is_flag=True, help="Play the story to its end and stop; non-zero where a step did not happen.")
-@click.option("--port", default=8800, show_default=True, help="The plugin's port; desk and tenant take the next two.")
-def demo(once: bool, port: int) -> None:
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65533),
+    help="The plugin's port; desk and tenant take the next two.  [default: 8800; with --once any free ones]",
+)
+def demo(once: bool, port: int | None) -> None:
     """The main job on embedded parts: no account anywhere is needed."""
-    from plugin.demo.story import play
+    from plugin.demo.playing import play
 
     with _told():
         sys.exit(play(once=once, port=port))

@@ -2,7 +2,7 @@
 
 Nothing is retried here; the caller knows whether a repeat is safe. What a misbehaving system can do to us is bounded:
 an answer has a size and a time in which all of it must have come, redirects are not followed, cookies are not kept, and
-the bearer token goes to the configured origin only.
+the token goes to the configured origin only.
 """
 
 import json as json_codec
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import requests
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import parse_url
 
 from plugin.errors import (
@@ -29,15 +29,19 @@ from plugin.errors import (
     Throttled,
     Unreachable,
 )
-from plugin.transport import BoundedSession
+from plugin.transport import BoundedSession, why_unsent
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_PROBLEM = 64 * 1024  # what is read of an answer that says no
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 MAX_TITLE = 200  # characters of it that people are shown
+ABOUT_TOKENS = r"(?:token|auth|authentication|authorization|credentials|scheme)(?![\w~+/=-]|\.\w)"
+"""Words that people put after Bearer or Basic where no secret stands."""
 NOT_FOR_PEOPLE = (
     re.compile(r"[a-z][a-z0-9+.-]*://\S*|\bwww\.\S*", re.IGNORECASE),
-    re.compile(r"\b(bearer|basic)\s+\S+|\b\w*(token|password|secret|key)\s*[:=]\s*\S+", re.IGNORECASE),
+    re.compile(
+        rf"\b(bearer|basic)\s+(?!{ABOUT_TOKENS})\S+|\b\w*(token|password|secret|key)\s*[:=]\s*\S+", re.IGNORECASE
+    ),
     re.compile(r"[\w+/=.-]{40,}"),  # a correlation id has 36
     re.compile(r"<[^>]*>?|>"),
 )
@@ -65,10 +69,11 @@ class Reply:
 
 
 class Remote:
-    """A base address, a bearer token and a pooled session. `system` names it in errors.
+    """A base address, a token and a pooled session. `system` names it in errors.
 
-    `ca_file` names certificates to trust instead of the usual ones. `answer_seconds` is how long an answer may take,
-    from the request's last byte to the answer's last byte.
+    `scheme` is the word before the token, for a system that wants another than Bearer (RFC 6750). `ca_file` names
+    certificates to trust instead of the usual ones. `answer_seconds` is how long an answer may take, from the request's
+    last byte to the answer's last byte.
     """
 
     def __init__(
@@ -77,18 +82,20 @@ class Remote:
         base_url: str,
         token: str,
         *,
+        scheme: str = "Bearer",
         ca_file: str | None = None,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self.system = system
         self.base_url = base_url.rstrip("/")
-        self._origin = _origin(base_url)
-        if self._origin is None:
+        origin = _origin(base_url)
+        if origin is None:
             raise SettingsError(f"{system}: the address must be http:// or https:// with a host and no password")
+        self._origin = origin
         self._token = token
         self._timeout = (CONNECT_SECONDS, answer_seconds)
         self._session = BoundedSession()
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session.headers["Authorization"] = f"{scheme} {token}"
         self._session.headers["User-Agent"] = "m365-unblock"
         if ca_file is not None:
             _check_certificates(system, ca_file)
@@ -159,12 +166,10 @@ class Remote:
         return Reply(system=self.system, doing=doing, status=status, headers=headers, body=bytes(body))
 
     def _lost(self, error: requests.exceptions.ConnectionError, doing: str) -> Unreachable | OutcomeUnknown:
-        # requests gives one class to "refused" and "reset in the middle"; only the first is surely unsent.
-        reason = getattr(error.args[0], "reason", None) if error.args else None
-        if isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError):
-            return Unreachable(self.system, doing, "could not connect")
-        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
-            return Unreachable(self.system, doing, "its certificate is not trusted here; nothing was sent")
+        if why := why_unsent(error):
+            _, host, port = self._origin
+            setting = f"see its address, under {self.system!r} in the settings"
+            return Unreachable(self.system, doing, f"could not connect to {host}:{port}: {why}; {setting}")
         return OutcomeUnknown(self.system, doing, "the connection broke or stalled before all of the answer came")
 
     def _refused(self, response: requests.Response, doing: str) -> RemoteError:

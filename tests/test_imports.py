@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # name: (modules or packages, layers they may import)
     "words": (("plugin.model", "plugin.errors"), ("words",)),
-    "manifest": (("plugin.manifest",), ()),
+    "manifest": (("plugin.manifest",), ("words",)),
     "log": (("plugin.log",), ()),
     "triage": (("plugin.triage",), ("words", "triage")),
     "checklist": (("plugin.checklist",), ("words",)),
@@ -19,7 +19,11 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "names": (("plugin.naming",), ("words",)),
     "rules": (("plugin.rules",), ("words", "checklist", "rules")),
     "launch": (("plugin.launch_token",), ("words",)),
-    "settings": (("plugin.settings", "plugin.settings_document"), ("words", "manifest", "settings")),
+    "options": (("plugin.options",), ()),
+    "settings": (
+        ("plugin.settings", "plugin.settings_document", "plugin.settings_faults"),
+        ("words", "manifest", "settings"),
+    ),
     "ports": (("plugin.ports",), ("words",)),
     "http": (("plugin.http", "plugin.transport"), ("words", "http")),
     "store": (("plugin.store",), ("words", "store")),
@@ -39,7 +43,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "panel": (
         ("plugin.panel",),
-        ("words", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
+        ("words", "log", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
     ),
     "status": (("plugin.status_pages",), ("words", "log")),
     "signatures": (("webhooks.signatures",), ("words",)),
@@ -54,18 +58,25 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "request tracker": (
         ("webhooks.request_tracker",),
-        ("words", "ports", "http", "launch", "manifest", "signatures", "webhooks", "request tracker"),
+        (
+            "words", "ports", "http", "launch", "manifest", "options", "settings", "signatures", "webhooks",
+            "request tracker",
+        ),
     ),
+    "checking": (("plugin.checking",), ("words", "ports", "http", "settings", "store")),
     "serving": (("plugin.serving",), ("settings", "log")),
     "demo": (("plugin.demo",), ("demo",)),
     "app": (
         ("plugin.app",),
         (
-            "words", "log", "settings", "checklist", "notes", "ports", "tenants", "store", "casework", "desk",
-            "workflow", "engine", "panel", "status", "receiver", "webhooks",
+            "words", "log", "manifest", "settings", "checklist", "notes", "ports", "tenants", "store", "casework",
+            "desk", "workflow", "engine", "panel", "status", "checking", "receiver", "webhooks",
         ),
     ),
-    "command": (("plugin.cli",), ("words", "settings", "app", "serving", "casework", "demo", "triage")),
+    "command": (
+        ("plugin.cli",),
+        ("words", "options", "settings", "checking", "app", "serving", "casework", "demo", "triage"),
+    ),
 }  # fmt: skip
 
 

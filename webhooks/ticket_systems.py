@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+import click
 
 from plugin.errors import SettingsError
 from plugin.manifest import manifest
@@ -23,6 +26,17 @@ def connect(name: str, settings: Mapping[str, Any]) -> TicketSystem:
     adapter = import_module(f"webhooks.{system}.adapter")
     source: TicketSystem = adapter.connect(name, settings, systems[system])
     return source
+
+
+def installable() -> list[str]:
+    """The ticket systems that bring an ``install.py``."""
+    return [system for system in declared() if (Path(__file__).parent / system / "install.py").is_file()]
+
+
+def installer(system: str) -> click.Command:
+    """What `m365-unblock install <system>` does, for one of `installable`."""
+    command: click.Command = import_module(f"webhooks.{system}.install").command
+    return command
 
 
 def _known(system: str, systems: list[str]) -> str:

@@ -17,21 +17,19 @@ What becomes of asking for an unblock; the type of what is raised says whether i
 503 is among the last because a gateway may say it after the work was done. Nothing is ever sent twice from here.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
-
-from plugin.errors import Denied, OutcomeUnknown, PermanentError, Throttled
+from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, RemoteError, Throttled
 from plugin.http import Remote, Reply
+from plugin.mail_tenants.account_messages import ACCOUNT, MAX_ID, UNBLOCK_RESULT, load
 from plugin.mail_tenants.reasons import read_reason
 from plugin.model import AccountStatus, Agent, Answer, BlockedAddress, Sending, SignIn, SignInState, UnblockAnswer
+from plugin.ports import Check
 
 UNBLOCK_LIMIT = "urn:account-admin:unblock-limit"
-MAX_ID = 320  # characters of an account id, by the contract
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # JSON can carry these, a database column cannot
+NOBODY = "m365-unblock-check"  # no such account, to be asked for where nothing is to come of it
 ANSWERS = {(202, "requested"): Answer.REQUESTED, (200, "not_blocked"): Answer.NOT_BLOCKED}
 
 
@@ -64,7 +62,7 @@ class AccountAdmin:
         reply = self._remote.call(doing, "GET", self._remote.url("v1", "accounts", account))
         if reply.status != 200:
             raise PermanentError(self.name, doing, f"answered {reply.status}, which tells nothing", status=reply.status)
-        said = _load(_ACCOUNT, reply)
+        said = load(ACCOUNT, reply)
         known_by = {said["netid"], said["primary_address"], *said["addresses"]}
         if account.lower() not in {known.lower() for known in known_by}:
             raise PermanentError(self.name, doing, "the answer is about another account", status=reply.status)
@@ -94,26 +92,22 @@ class AccountAdmin:
             limit = error.status == 409 and error.problem == UNBLOCK_LIMIT
             return UnblockAnswer(answer=Answer.LIMIT if limit else Answer.REFUSED, detail=error.message)
 
-
-def _load(schema: Schema, reply: Reply) -> dict[str, Any]:
-    try:
-        loaded: dict[str, Any] = schema.load(reply.json())
-    except ValidationError as error:
-        wrong = "; ".join(_wrong(error.messages_dict))
-        raise PermanentError(
-            reply.system, reply.doing, f"the answer breaks the contract: {wrong:.200}", status=reply.status
-        ) from error
-    return loaded
-
-
-def _wrong(messages: Mapping[Any, Any], path: str = "") -> Iterator[str]:
-    """Each fault as ``office365.blocked_addresses.0.address: Empty.``; never a value, which may be anything."""
-    for name, told in messages.items():
-        place = f"{path}.{name}" if path else str(name)
-        if isinstance(told, Mapping):
-            yield from _wrong(told, place)
+    def check(self) -> Iterator[Check]:
+        """Ask for an account that nobody has: the contract's 404 shows that the site is there and takes the token."""
+        what = "the account-administration site answers and takes the token"
+        try:
+            self.status(NOBODY)
+        except NotFound as error:
+            # Any web server says 404 to what it does not know; the site says it with a problem document.
+            is_site = error.message != f"answered {error.status}"
+            yield Check(what=what, ok=is_site, remedy=f"{error}, but not as the site would; {self._where()}")
+        except RemoteError as error:
+            yield Check(what=what, ok=False, remedy=f"{error}; {self._where()}")
         else:
-            yield f"{place}: {' '.join(told)}"
+            yield Check(what=what, ok=True)
+
+    def _where(self) -> str:
+        return f"look at url and token in [mail_tenants.{self.name}]; then try `m365-unblock status <netid>`"
 
 
 def _status(tenant: str, said: Mapping[str, Any], now: datetime) -> AccountStatus:
@@ -174,72 +168,10 @@ def _moment(value: object) -> datetime | None:
 
 
 def _answer(reply: Reply, address: str) -> UnblockAnswer:
-    said = _load(_UNBLOCK_RESULT, reply)
+    said = load(UNBLOCK_RESULT, reply)
     answer = ANSWERS.get((reply.status, said["result"]))
     if answer is None:
         return UnblockAnswer(answer=Answer.REFUSED, detail=f"answered {reply.status} with {said['result']!r}")
     if said["address"].lower() != address.lower():
         return UnblockAnswer(answer=Answer.REFUSED, detail=f"answered {said['result']!r} for another address")
     return UnblockAnswer(answer=answer)
-
-
-# ── the messages ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _storable(text: str) -> None:
-    if UNSTORABLE.search(text):
-        raise ValidationError("Not proper text.")
-
-
-def _not_blank(text: str) -> None:
-    if not text.strip():
-        raise ValidationError("Empty.")
-
-
-def _text() -> fields.String:
-    """Text that may be left out."""
-    return fields.String(load_default="", allow_none=True, validate=_storable)
-
-
-def _name() -> fields.String:
-    """Text that must be there."""
-    return fields.String(required=True, validate=[_storable, _not_blank, validate.Length(max=MAX_ID)])
-
-
-class _Message(Schema):
-    class Meta:
-        unknown = EXCLUDE  # a site may say more than the contract
-
-
-class BlockedSchema(_Message):
-    address = _name()
-    reason = _text()
-    blocked_at = fields.Raw(load_default=None, allow_none=True)  # unreadable is as good as missing
-
-
-class Office365Schema(_Message):
-    sending_status = fields.Enum(Sending, by_value=True, required=True)
-    blocked_addresses = fields.List(fields.Nested(BlockedSchema), required=True)
-
-
-class SignInSchema(_Message):
-    state = fields.Enum(SignIn, by_value=True, required=True)
-    reason = _text()
-    since = fields.Raw(load_default=None, allow_none=True)
-
-
-class AccountSchema(_Message):
-    netid = _name()
-    display_name = _text()
-    primary_address = _name()
-    addresses = fields.List(_name(), required=True)
-    office365 = fields.Nested(Office365Schema, required=True)
-    sign_in = fields.Nested(SignInSchema, required=True)
-
-
-class UnblockResultSchema(_Message):
-    address = _name()
-    result = fields.String(required=True, validate=validate.OneOf([result for _, result in ANSWERS]))
-
-
-_ACCOUNT, _UNBLOCK_RESULT = AccountSchema(), UnblockResultSchema()

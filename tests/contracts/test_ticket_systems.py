@@ -100,7 +100,7 @@ def test_delivery_with_a_tampered_body_is_refused(file: Path) -> None:
 @every_delivery
 def test_delivery_parsed_and_written_again_on_the_way_is_refused(file: Path) -> None:
     system, delivery, _ = read(file)
-    again = json.dumps(json.loads(delivery.body), separators=(",", ":")).encode()
+    again = json.dumps(json.loads(delivery.body), indent=1).encode()
     assert again != delivery.body
     assert is_refused(connected(system), replace(delivery, body=again))
 

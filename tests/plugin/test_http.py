@@ -160,8 +160,12 @@ def endless(first: str) -> Answer:
 def test_nobody_listening_means_that_nothing_was_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    with pytest.raises(Unreachable, match="campus: reading: could not connect"):
+    with pytest.raises(Unreachable) as caught:
         get(f"http://127.0.0.1:{port}")
+    assert str(caught.value) == (
+        f"campus: reading: could not connect to 127.0.0.1:{port}: the connection was refused: nothing listens there; "
+        "see its address, under 'campus' in the settings"
+    )
 
 
 def resets(connection: socket.socket, stop: Event) -> None:
@@ -293,6 +297,12 @@ def test_what_is_sent_is_what_was_given(peer: Callable[..., Peer]) -> None:
     assert "Idempotency-Key: k\r\n" in head
 
 
+def test_token_follows_the_word_that_a_system_wants(peer: Callable[..., Peer]) -> None:
+    listening = peer(says("200 OK", b"{}"))
+    Remote("rt", listening.url, TOKEN, scheme="token").call("asking", "GET", listening.url)
+    assert f"Authorization: token {TOKEN}\r\n".encode() in listening.heard[0]
+
+
 def test_a_connection_serves_the_next_call_too(peer: Callable[..., Peer]) -> None:
     listening = peer(says("200 OK", b"{}"))
     ours = remote(listening)
@@ -393,6 +403,11 @@ def test_an_error_without_a_proper_problem_document_is_told_by_its_status_alone(
         f"Who is Bearer {TOKEN}?",
         f"{TOKEN}",
         "api_key=hunter2hunter2",
+        "Bearer hunter2hunter2",
+        "the Bearer token: hunter2hunter2",
+        "Bearer token=hunter2hunter2",
+        "Basic auth-hunter2hunter2",
+        "Bearer token.hunter2hunter2",
         "Password: hunter2hunter2",
         "session eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
         "see https://intern.example.edu/trace?t=hunter2hunter2",
@@ -419,8 +434,15 @@ def test_a_title_is_fit_for_people_before_it_gets_into_a_message(title: str) -> 
     assert len(message) < 250
 
 
-def test_a_correlation_id_stays_readable() -> None:
-    title = "Failed, correlation id 5f0c7b1e-8a57-4a0e-9f43-0d8f6d9e2b11"
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Failed, correlation id 5f0c7b1e-8a57-4a0e-9f43-0d8f6d9e2b11",
+        "The bearer token is missing or wrong.",
+        "Basic authentication required",
+    ],
+)
+def test_ordinary_words_of_a_title_stay_readable(title: str) -> None:
     with responses.RequestsMock() as web:
         web.get("https://campus.example.edu/thing", status=400, json={"title": title})
         with pytest.raises(PermanentError, match=title):

@@ -4,11 +4,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import StorageError
-from plugin.store.engine import open_engine
+from plugin.store.engine import open_engine, reading
 
 
 def upgrade(database: str, url: str) -> None:
@@ -16,8 +19,7 @@ def upgrade(database: str, url: str) -> None:
 
     All of it or nothing: `StorageError` if it could not be done, or if a newer version of the program made the tables.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / database).replace("%", "%%"))
+    config = _config(database)
     engine = open_engine(url)
     try:
         with engine.begin() as connection:
@@ -28,3 +30,27 @@ def upgrade(database: str, url: str) -> None:
         raise StorageError(f"the {database} database could not be brought to its newest form: {why}") from error
     finally:
         engine.dispose()
+
+
+def is_newest(database: str, url: str) -> bool:
+    """Whether `upgrade` would change nothing. Makes nothing, not even an empty file; `StorageError` if unreadable."""
+    place = make_url(url)
+    if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
+        return False
+    engine = open_engine(url)
+    try:
+        with reading(engine).connect() as connection:
+            table = {"version_table": f"{database}_revision"}  # as env.py says
+            current = MigrationContext.configure(connection, opts=table).get_current_heads()
+    except SQLAlchemyError as error:
+        why = getattr(error, "orig", None) or type(error).__name__
+        raise StorageError(f"the {database} database could not be read: {why}") from error
+    finally:
+        engine.dispose()
+    return set(current) == set(ScriptDirectory.from_config(_config(database)).get_heads())
+
+
+def _config(database: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / database).replace("%", "%%"))
+    return config

@@ -1,0 +1,1 @@
+"""Request Tracker 5: REST 2.0 on our side, an extension on RT's."""
