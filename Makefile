@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-demo: $(VENV)/.dev ## Play the main job; ONCE=1 plays it to its end and stops
-	$(BIN)/m365-unblock demo $(if $(ONCE),--once)
+demo: $(VENV)/.dev ## Play the main job; ONCE=1 plays it to its end and stops, PORT=9000 takes 9000 to 9002
+	$(BIN)/m365-unblock demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.dev ## Run the linters, the type checker and the tests that need only Python
 	$(BIN)/ruff format --check .
@@ -19,7 +19,7 @@ test: $(VENV)/.dev ## Run the linters, the type checker and the tests that need 
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not real"
 
-test-real: $(VENV)/.real ## Run the tests that need Debian packages (a browser); installs them where it may
+test-real: $(VENV)/.real ## Run the tests that need Debian packages (a browser, Request Tracker); installs them where it may
 	$(BIN)/python -m pytest -m real
 
 lint: $(VENV)/.dev ## Format and lint
@@ -54,10 +54,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.real: requirements/real.txt $(VENV)/.dev
+$(VENV)/.real: requirements/real.txt tests/real/debian-packages $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/real.txt
-	@command -v chromium >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -q && apt-get install -q -y --no-install-recommends chromium; \
-	  else echo "chromium is missing: run  sudo apt-get install chromium  and try again"; exit 1; fi; }
+	tests/real/debian-packages
 	@touch $@

@@ -5,12 +5,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-PLACES = (Path(__file__).parent / "plugin.json", Path(__file__).parent.parent / "plugin.json")
+from plugin.errors import SettingsError
+
+PLACE = Path(__file__).parent / "plugin.json"
 
 
 @cache
 def manifest() -> dict[str, Any]:
     """The manifest as a dictionary; its own schema is checked by the tests."""
-    place = next(path for path in PLACES if path.is_file())
-    document: dict[str, Any] = json.loads(place.read_text("utf-8"))
+    return read(PLACE)
+
+
+def read(place: Path) -> dict[str, Any]:
+    """A manifest from its file; `SettingsError` where the installation is broken."""
+    try:
+        document: dict[str, Any] = json.loads(place.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{place} belongs to the program and cannot be read ({error}): install it again") from error
     return document

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class _Web(BaseApplication):  # type: ignore[misc]
             "errorlog": "-",
             "loglevel": "warning",
             "proc_name": "m365-unblock-web",
+            "when_ready": _say_where,
             "control_socket_disable": True,
         }.items():
             if name in self.cfg.settings:
@@ -50,15 +51,30 @@ class _Web(BaseApplication):  # type: ignore[misc]
         return self._make_app()
 
 
+def _say_where(arbiter: Any) -> None:
+    log("web.listening", at=",".join(str(listener) for listener in arbiter.LISTENERS))
+
+
 def run_gunicorn(make_app: Callable[[], Flask], settings: Settings) -> None:
     """Serve until a signal; does not return."""
+    warn_of_panels(settings.sources)
     _Web(make_app, settings).run()
+
+
+def warn_of_panels(sources: Mapping[str, Mapping[str, Any]]) -> None:
+    """Log for which sources the panel cannot be used as they are set: a site may want that, or have forgotten it."""
+    for name, chosen in sources.items():
+        if not chosen.get("launch_secrets") and not chosen.get("launch_public_keys"):
+            why = "launch_secrets is not set: the panel opens for nobody"
+            log("panel.closed", logging.WARNING, source=name, why=why)
+        elif not chosen.get("panel_origins"):
+            log("panel.closed", logging.WARNING, source=name, why="panel_origins is empty: no frame may show the panel")
 
 
 def end_with_parent() -> None:
     """End this process in order, as by SIGTERM, once its standard input ends.
 
-    `Pair` holds the other end of it, and the system closes that however the parent ends, by SIGKILL too.
+    The parent, `Pair` or the demo, holds the other end, and the system closes that however it ends, by SIGKILL too.
     """
 
     def watch() -> None:

@@ -94,7 +94,7 @@ def _build(document: dict[str, Any], folder: Path) -> Settings:
 def _listen(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if int(port) > 65535:
-        raise SettingsError("server.listen: the port must be at most 65535")
+        raise SettingsError("[server] listen: the port must be at most 65535")
     return host, int(port)
 
 
@@ -102,7 +102,7 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingsError(f"organisation.time_zone: no such zone {name!r}; write it as Europe/Berlin") from error
+        raise SettingsError(f"[organisation] time_zone: no such zone {name!r}; write it as Europe/Berlin") from error
 
 
 def _with_paths(systems: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, Mapping[str, Any]]:
@@ -126,11 +126,11 @@ def _database(key: str, url: str, folder: Path) -> str:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # its words may hold the password
-        raise SettingsError(f"store.{key}: no proper database address") from None
+        raise SettingsError(f"[store] {key}: no proper database address") from None
     if parsed.drivername not in DATABASES:
-        raise SettingsError(f"store.{key}: use a sqlite: or postgresql: address")
+        raise SettingsError(f"[store] {key}: use a sqlite: or postgresql: address")
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
-            raise SettingsError(f"store.{key}: name a file, as in sqlite:///var/cases.sqlite; memory is forgotten")
+            raise SettingsError(f"[store] {key}: name a file, as in sqlite:///var/cases.sqlite; memory is forgotten")
         parsed = parsed.set(database=str(folder / str(parsed.database)))
     return parsed.render_as_string(hide_password=False)

@@ -7,6 +7,7 @@ import io
 from http.client import HTTPResponse, IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
 from socket import socket
+from ssl import SSLCertVerificationError
 from time import monotonic
 from typing import Any
 
@@ -14,6 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError, NewConnectionError, SSLError
 
 
 class BoundedSession(requests.Session):
@@ -28,6 +30,27 @@ class BoundedSession(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None ever: even where redirects are not followed, requests reads their bodies to prepare for it."""
+
+
+def why_unsent(error: requests.exceptions.ConnectionError) -> str | None:
+    """Why surely nothing was sent, in words for people; None where something may have been.
+
+    requests gives one class to "refused" and "reset in the middle".
+    """
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no answer in time: a firewall may be in between"
+    if isinstance(reason, NameResolutionError):
+        return "there is no such host name"
+    if isinstance(reason, NewConnectionError):
+        cause = reason.__cause__
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused: nothing listens there"
+        return (cause.strerror if isinstance(cause, OSError) else None) or "no connection"
+    fault = reason.args[0] if isinstance(reason, SSLError) and reason.args else None
+    if isinstance(fault, SSLCertVerificationError):
+        return f"its certificate is not trusted here; nothing was sent ({fault.verify_message})"
+    return None
 
 
 class _TimedBytes(io.RawIOBase):

@@ -13,7 +13,8 @@ import pytest
 
 from plugin import rules
 from plugin.annotation import shown_fields
-from plugin.manifest import manifest
+from plugin.errors import SettingsError
+from plugin.manifest import manifest, read
 from plugin.model import Case, CaseState
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +25,15 @@ def test_the_manifest_fits_its_schema() -> None:
     schema = json.loads((ROOT / "plugin" / "plugin.schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(manifest())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
+def test_a_manifest_that_is_missing_or_broken_is_told_with_its_place(tmp_path: Path, content: bytes | None) -> None:
+    place = tmp_path / "plugin.json"
+    if content is not None:
+        place.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"plugin\.json belongs to the program and cannot be read .*: install it"):
+        read(place)
 
 
 def test_the_settings_schema_is_a_proper_schema() -> None:
@@ -100,3 +110,16 @@ def test_every_setting_is_described() -> None:
     settings = manifest()["settings"]
     parts = [settings, settings["$defs"]["generic"], settings["$defs"]["account_admin"]]
     assert [place for part in parts for place in undescribed(part, "settings")] == []
+
+
+def test_whoever_writes_a_setting_of_a_form_is_told_the_form_in_words_or_by_example() -> None:
+    def untold(node: Any, place: str) -> list[str]:
+        if not isinstance(node, dict):
+            return []
+        found = [place] if "pattern" in node and not {"examples", "default", "description"} & set(node) else []
+        for key in ("properties", "$defs"):
+            for name, inner in node.get(key, {}).items():
+                found += untold(inner, f"{place}.{name}")
+        return found + untold(node.get("items"), f"{place}, entry")
+
+    assert untold(manifest()["settings"], "settings") == []

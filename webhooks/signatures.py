@@ -92,8 +92,12 @@ def _key(scheme: Scheme, secret: str, entry: str) -> bytes:
 def verify(scheme: Scheme, keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now: datetime) -> None:
     """Raise `DeliveryRefused` (401) unless one of the keys signed exactly these bytes, and lately.
 
-    One answer for every failure: who is guessing learns nothing from it, an honest sender finds all there is to check.
+    One answer for every signature that does not hold: who is guessing learns nothing from it, an honest sender finds
+    all there is to check. Which header is missing, whoever did not send it may know.
     """
+    missing = [name for name in _needed(scheme) if not headers.get(name)]
+    if missing:
+        raise DeliveryRefused(401, "Signature refused", f"{' and '.join(missing)} missing: every delivery is signed.")
     # Both are always worked out, so that the time taken does not tell which one failed.
     if not all((_is_signed(scheme, keys, headers, body), _is_recent(scheme, headers, now))):
         raise DeliveryRefused(
@@ -102,6 +106,12 @@ def verify(scheme: Scheme, keys: Sequence[bytes], headers: Mapping[str, str], bo
             f"{scheme.signature_header} does not vouch for this body. Sign the bytes exactly as they are sent, with a "
             f"secret from the plugin's settings{_clock_hint(scheme)}.",
         )
+
+
+def _needed(scheme: Scheme) -> list[str]:
+    """The headers without which no delivery can be good."""
+    named = (*(part for part in scheme.signed if part != BODY), scheme.timestamp_header, scheme.signature_header)
+    return list(dict.fromkeys(name for name in named if name))
 
 
 def _clock_hint(scheme: Scheme) -> str:

@@ -1,5 +1,6 @@
 """Runs a stand-in as a real HTTP server in a thread, for the demo and for tests."""
 
+import errno
 import socket
 from threading import Thread
 
@@ -32,9 +33,17 @@ class RunningServer:
         self._server.server_close()
 
 
-def bind(host: str, port: int = 0) -> socket.socket:
+class PortTaken(Exception):
+    """A port is not to be had; the message names it, what wanted it, and why."""
+
+
+def bind(host: str, port: int = 0, *, what: str = "this server") -> socket.socket:
     """A listening socket, for whoever must know its port before the application exists; 0 picks a free one."""
-    return socket.create_server((host, port))
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        why = "something else is using it" if error.errno == errno.EADDRINUSE else error.strerror
+        raise PortTaken(f"port {port}, wanted for {what}, is not to be had: {why}") from error
 
 
 def serve(app: Flask, host: str, port: int, *, listening: socket.socket | None = None) -> RunningServer:

@@ -1,24 +1,22 @@
 """The stage: demo desk, demo tenant and the plugin itself, each a real server, with secrets made for this run."""
 
-import os
-import shutil
-import subprocess
-import sys
-import time
+import socket
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_bytes, token_urlsafe
 from typing import Any
 
-import requests
 from flask import Flask
 
 from plugin.demo import desk as demo_desk
 from plugin.demo import tenant as demo_tenant
-from plugin.demo.serving import RunningServer, bind, serve
+from plugin.demo.plugin_process import PluginProcess
+from plugin.demo.serving import bind, serve
+from plugin.demo.tenant.world import Account
 
 SETTLES_AFTER = 6.0
 """Seconds until an unblock shows on the demo tenant's list; in life up to an hour."""
@@ -65,6 +63,10 @@ office365_team = "https://kb.example.edu/office365-team"
 """
 
 
+PLACES = (("127.0.0.1", "the plugin"), ("localhost", "the demo desk"), ("127.0.0.1", "the demo tenant"))
+"""Where each listens. The desk's host has another name, so that the panel is a stranger's frame in it, as in life."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Person:
     """Somebody at the demo desk, with a fresh sign-in link."""
@@ -75,7 +77,7 @@ class Person:
 
 
 class Stage:
-    """Everything that runs, started by `__enter__` and ended by `__exit__`."""
+    """Everything that runs, started by `__enter__` and ended by `__exit__`, or by `__enter__` where it fails."""
 
     def __init__(
         self,
@@ -86,16 +88,19 @@ class Stage:
         settles_after: float = SETTLES_AFTER,
         follow_up_after: str = CLOCK,
     ) -> None:
-        """`ports` are the plugin's, the desk's and the tenant's, 0 picks a free one; `accounts` as in world.json."""
+        """`folder` takes the plugin's files; `accounts` as in world.json.
+
+        `ports` are the plugin's, the desk's and the tenant's; 0 picks a free one.
+        """
         self.folder = folder
-        self._plugin_port, self._desk_port, self._tenant_port = ports
+        self._ports = ports
         self._accounts, self._settles_after, self._follow_up_after = accounts, settles_after, follow_up_after
-        self._servers: list[RunningServer] = []
-        self._plugin: subprocess.Popen[bytes] | None = None
+        self._to_end = ExitStack()
+        self._plugin = PluginProcess(folder)
         self.desk_app: Flask
         self.tenant_app: Flask
         self.desk_url = self.tenant_url = self.plugin_url = ""
-        self.desk_token, self.page_key, self.panel_secret = token_urlsafe(24), token_urlsafe(16), token_urlsafe(48)
+        self.desk_token, self.panel_secret = token_urlsafe(24), token_urlsafe(48)
         self.people = {
             login: Person(name=name, role=role, key=token_urlsafe(16))
             for login, name, role in (
@@ -106,26 +111,33 @@ class Stage:
         }
 
     def __enter__(self) -> "Stage":
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, mode=0o700)
-        tenant_token = token_urlsafe(24)
-        self.tenant_app = demo_tenant.create_app(
-            tenant_token,
-            clock=_now,
-            settle_seconds=self._settles_after,
-            page_key=self.page_key,
-            accounts=self._accounts,
+        with ExitStack() as to_end:  # whatever comes in between, Ctrl-C too, what was started until then is ended
+            self._start(to_end)
+            self._to_end = to_end.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._to_end.close()
+
+    def _start(self, to_end: ExitStack) -> None:
+        plugin, desk, tenant = (
+            to_end.enter_context(bind(host, port, what=what))
+            for (host, what), port in zip(PLACES, self._ports, strict=True)
         )
-        self.tenant_url = self._serve(self.tenant_app, "127.0.0.1", self._tenant_port)
-        plugin_socket = bind("127.0.0.1", self._plugin_port)
-        self._plugin_port = plugin_socket.getsockname()[1]
-        self.plugin_url = f"http://127.0.0.1:{self._plugin_port}"
-        plugin_socket.close()
-        webhook_secret = "whsec_" + b64encode(token_bytes(32)).decode()
-        self._open_desk(webhook_secret)
-        self._start_plugin(
+        tenant_token, webhook_secret = token_urlsafe(24), "whsec_" + b64encode(token_bytes(32)).decode()
+        self.plugin_url, self.desk_url, self.tenant_url = (
+            f"http://{host}:{listening.getsockname()[1]}"
+            for (host, _), listening in zip(PLACES, (plugin, desk, tenant), strict=True)
+        )
+        self.tenant_app = self._make_tenant(tenant_token)
+        self._serve(self.tenant_app, tenant, to_end)
+        self.desk_app = self._make_desk(webhook_secret)
+        self._serve(self.desk_app, desk, to_end)
+        plugin_port = plugin.getsockname()[1]
+        plugin.close()
+        self._plugin.write_settings(
             SETTINGS.format(
-                plugin_port=self._plugin_port,
+                plugin_port=plugin_port,
                 desk=self.desk_url,
                 desk_token=self.desk_token,
                 webhook_secret=webhook_secret,
@@ -135,28 +147,25 @@ class Stage:
                 clock=self._follow_up_after,
             )
         )
-        self.desk_app.extensions["sender"].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.desk_app.extensions["sender"].stop()
-        if self._plugin is not None:
-            self._plugin.terminate()
-            try:
-                self._plugin.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self._plugin.kill()
-        for server in self._servers:
-            server.close()
+        to_end.callback(self._plugin.end)
+        self._plugin.start()
+        self._plugin.await_ready(self.plugin_url)
+        sender = self.desk_app.extensions["sender"]
+        to_end.callback(sender.stop)
+        sender.start()
 
     @property
     def log(self) -> Path:
         """Where the plugin's own log goes."""
-        return self.folder / "plugin.log"
+        return self._plugin.log
+
+    def end_of_log(self) -> str:
+        """What the plugin said last."""
+        return self._plugin.end_of_log()
 
     def is_plugin_running(self) -> bool:
         """Whether the plugin's command is still there."""
-        return self._plugin is not None and self._plugin.poll() is None
+        return self._plugin.is_running()
 
     def new_sign_in_link(self, login: str) -> str:
         """A link that signs a person in, once; for a person's own browser."""
@@ -164,16 +173,31 @@ class Stage:
         self.desk_app.extensions["sign_in_links"].add(key, login)
         return f"{self.desk_url}/sign-in?key={key}"
 
-    def _serve(self, app: Flask, host: str, port: int) -> str:
-        server = serve(app, host, port)
-        self._servers.append(server)
-        return f"http://{host}:{server.port}"
+    def new_admin_link(self) -> str:
+        """A link that opens the demo tenant's pages, once."""
+        key = token_urlsafe(16)
+        self.tenant_app.extensions["sign_in_links"].add(key, "Help desk")
+        return f"{self.tenant_url}/?key={key}"
 
-    def _open_desk(self, webhook_secret: str) -> None:
-        listening = bind("localhost", self._desk_port)
-        # Another host name than the plugin's, so that the panel is a stranger's frame, as in life.
-        self.desk_url = f"http://localhost:{listening.getsockname()[1]}"
-        self.desk_app = demo_desk.create_app(
+    def blocked_accounts(self) -> list[Account]:
+        """Whom Microsoft blocks in the demo tenant now."""
+        return [account for account in self.tenant_app.extensions["tenant"].accounts() if account.listed]
+
+    def _serve(self, app: Flask, listening: socket.socket, to_end: ExitStack) -> None:
+        host, port = listening.getsockname()
+        to_end.callback(serve(app, host, port, listening=listening).close)
+
+    def _make_tenant(self, token: str) -> Flask:
+        return demo_tenant.create_app(
+            token,
+            clock=_now,
+            settle_seconds=self._settles_after,
+            page_key=token_urlsafe(16),
+            accounts=self._accounts,
+        )
+
+    def _make_desk(self, webhook_secret: str) -> Flask:
+        return demo_desk.create_app(
             demo_desk.DeskConfig(
                 base_url=self.desk_url,
                 api_token=self.desk_token,
@@ -195,31 +219,6 @@ class Stage:
                 clock=_now,
             )
         )
-        self._servers.append(serve(self.desk_app, "localhost", 0, listening=listening))
-
-    def _start_plugin(self, settings: str) -> None:
-        config = self.folder / "m365-unblock.toml"
-        config.touch(mode=0o600)
-        config.write_text(settings)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("M365_UNBLOCK_")}
-        with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "plugin.cli", "serve", "--config", str(config)]
-            self._plugin = subprocess.Popen(  # noqa: S603 - our own program
-                command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-            )
-        self._await_ready()
-
-    def _await_ready(self) -> None:
-        for _ in range(300):
-            if not self.is_plugin_running():
-                raise RuntimeError(f"the plugin ended at once:\n{self.log.read_text('utf-8')[-2000:]}")
-            try:
-                if requests.get(f"{self.plugin_url}/readyz", timeout=2).ok:
-                    return
-            except requests.ConnectionError:
-                pass
-            time.sleep(0.1)
-        raise RuntimeError(f"the plugin was not ready within 30 seconds; see {self.log}")
 
 
 def _now() -> datetime:

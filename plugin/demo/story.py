@@ -4,8 +4,6 @@ Every step waits for something that was really written on a ticket; one that doe
 """
 
 import re
-import signal
-import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -23,7 +21,6 @@ from plugin.demo.stage import CLOCK, Stage
 
 MAIL = Path(__file__).parent / "mail"
 PATIENCE = 60.0  # seconds for one step
-PORTS = {"plugin": 0, "desk": 1, "tenant": 2}
 
 
 class StepMissing(Exception):
@@ -57,7 +54,7 @@ class Storyteller:
             who = "mailed to the requester" if message["visibility"] == "public" else "internal note"
             print(f"    ┌ ticket {ticket['id']}, {who}")
             for line in _lines(message["text"]):
-                print(textwrap.fill(line, 100, initial_indent="    │ ", subsequent_indent="    │   "))
+                print(_folded(line))
         self._shown[ticket["id"]] = len(messages)
 
     # ── acting and watching ──────────────────────────────────────────────────────────────────────────────────────
@@ -95,7 +92,7 @@ class Storyteller:
                 self.tell_notes(found)
                 return found
             if not self._stage.is_plugin_running():
-                break
+                raise StepMissing(f"The plugin ended by itself. Its log: {self._stage.log}")
             time.sleep(0.2)
         raise StepMissing(f"ticket {ticket}: did not happen: {what}. The plugin's log: {self._stage.log}")
 
@@ -217,60 +214,19 @@ def _bounce(report: str, sender: str) -> bytes:
     ).encode()
 
 
+def _folded(line: str) -> str:
+    return textwrap.fill(
+        line,
+        100,
+        initial_indent="    │ ",
+        subsequent_indent="    │   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _lines(text: str) -> list[str]:
     """A note's HTML as lines for a terminal."""
     broken = re.sub(r"</(p|li|ul|h\d)>|<br\s*/?>", "\n", text)
     marked = re.sub(r"<li[^>]*>", "• ", broken)
     return [line.strip() for line in unescape(re.sub(r"<[^>]+>", "", marked)).splitlines() if line.strip()]
-
-
-# ── playing ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def play(*, once: bool, port: int) -> int:
-    """Set the stage, tell the story; the process's exit status."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: the stage is cleared, nothing is left running
-        signal.signal(ending, signal.default_int_handler)
-    ports = (0, 0, 0) if once else (port, port + 1, port + 2)
-    try:
-        with Stage(Path(".demo"), ports) as stage:
-            return _tell(stage, once=once)
-    except OSError as error:
-        print(f"m365-unblock demo: {error}. Is another demo running? Choose other ports with --port.", file=sys.stderr)
-        return 1
-    except (RuntimeError, requests.RequestException) as error:
-        print(f"m365-unblock demo: {error}", file=sys.stderr)
-        return 1
-
-
-def _tell(stage: Stage, *, once: bool) -> int:
-    teller = Storyteller(stage)
-    print(
-        f"The plugin runs at {stage.plugin_url}, the demo desk at {stage.desk_url}, "
-        f"the demo tenant at {stage.tenant_url}."
-    )
-    try:
-        alex = AgentAtDesk(stage.desk_url, stage.people["alex"].key)
-        main_job(teller, alex)
-        other_roads(teller, alex)
-    except (StepMissing, LookupError, requests.RequestException) as error:
-        print(f"\n  ✗ {error}", file=sys.stderr, flush=True)
-        return 1
-    teller.chapter("The story is over: every step happened")
-    if not once:
-        _stay(stage)
-    return 0
-
-
-def _stay(stage: Stage) -> None:
-    print("\nLook around (each link signs in once):")
-    for login, person in stage.people.items():
-        print(f"  {person.name:16} {stage.new_sign_in_link(login)}")
-    print(f"  {'a customer':16} {stage.desk_url}/portal")
-    print(f"  {'the admin site':16} {stage.tenant_url}/?key={stage.page_key}")
-    print(f"\nThe plugin's log is {stage.log}. Ctrl-C ends everything.", flush=True)
-    try:
-        while stage.is_plugin_running():
-            time.sleep(1)
-    except KeyboardInterrupt:
-        print("\nGood-bye.")

@@ -74,4 +74,5 @@ def _phrases(status: AccountStatus | None, finding: Finding | None) -> Iterator[
         yield status.sign_in.reason or ""
     if finding:
         yield from (candidate.account for candidate in finding.candidates if "@" not in candidate.account)
-        yield from (piece for piece in finding.evidence if len(piece.strip()) >= SHORTEST_EVIDENCE)
+        pieces = (piece.strip("… ") for piece in finding.evidence)  # without the marks of what was left out
+        yield from (piece for piece in pieces if len(piece) >= SHORTEST_EVIDENCE)

@@ -40,6 +40,12 @@ class Facts:
         return self.status.netid if self.status else "Account not settled"
 
     @property
+    def who(self) -> str:
+        """The account as people know it, such as “Bucky Badger (bbadger)”."""
+        name = self.status.display_name if self.status else ""
+        return f"{name} ({self.account})" if name else self.account
+
+    @property
     def is_readable(self) -> bool:
         """Whether the last reading said anything; if not, a note must claim nothing."""
         return self.status is not None and self.status.sending is not Sending.UNKNOWN

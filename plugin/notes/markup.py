@@ -60,4 +60,9 @@ def moment(at: datetime, zone: tzinfo) -> str:
 
 def deadline(at: datetime, zone: tzinfo) -> str:
     """The same, rounded up to the minute: whoever waits until then has waited long enough."""
-    return moment(at + timedelta(minutes=1, microseconds=-1) if at.second or at.microsecond else at, zone)
+    return moment(whole_minute_after(at), zone)
+
+
+def whole_minute_after(at: datetime) -> datetime:
+    """The first whole minute that is not before a moment."""
+    return (at + timedelta(minutes=1, microseconds=-1)).replace(second=0, microsecond=0)

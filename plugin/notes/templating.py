@@ -68,7 +68,7 @@ def check_links(links: Mapping[str, str]) -> None:
     """`SettingsError` for an address that is neither of the web nor of mail."""
     for key, url in links.items():
         if not is_web_address(url) and not url.startswith("mailto:"):
-            raise SettingsError(f"links.{key}: expected an address that begins with https://, http:// or mailto:")
+            raise SettingsError(f"[links] {key}: expected an address that begins with https://, http:// or mailto:")
 
 
 def check_overrides(overrides: Path | None) -> None:
@@ -76,7 +76,7 @@ def check_overrides(overrides: Path | None) -> None:
     if overrides is None:
         return
     if not overrides.is_dir():
-        raise SettingsError(f"notes.templates: there is no directory {overrides}")
+        raise SettingsError(f"[notes] templates: there is no directory {overrides}")
     known = sorted(path.name for path in BUILT_IN.iterdir())
     for path in sorted(overrides.iterdir()):
         if path.suffix in (".html", ".txt") and path.name not in known and not path.name.startswith("_"):

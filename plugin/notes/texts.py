@@ -109,10 +109,13 @@ class Texts:
             for note in NoteKind:
                 self.note(note, key="sample", facts=facts)
         for reply in ReplyKind:
-            words = says_too_much(self.reply(reply), None, None)
+            name, text = f"reply-{reply.value}.txt", self.reply(reply)
+            if not text:
+                raise SettingsError(f"{name}: the template is empty, and so would be the reply; write one or remove it")
+            words = says_too_much(text, None, None)
             if words:
                 raise SettingsError(
-                    f"reply-{reply.value}.txt: the template or a link in it says {', '.join(words)}; a reply to the "
+                    f"{name}: the template or a link in it says {', '.join(words)}; a reply to the "
                     "customer never names addresses, reasons or findings, since the attacker may be reading it"
                 )
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from plugin.desk import CaseView
 from plugin.model import Agent
+from plugin.notes.markup import moment, whole_minute_after
 from plugin.panel import assets, states, words
 
 
@@ -35,6 +36,7 @@ class Pages:
         blue.add_app_template_filter(fingerprint, "m365_fingerprint")
         blue.add_app_template_filter(self._short, "m365_short")
         blue.add_app_template_filter(self._exact, "m365_exact")
+        blue.add_app_template_filter(self._deadline, "m365_deadline")
 
     def shell(self, source: str, ticket: str) -> str:
         """The page: nothing of the ticket in it."""
@@ -64,20 +66,24 @@ class Pages:
             replies=replies,
             message=message,
             links=self._links,
-            zone=self._zone,
             now=self._clock(),
             states=states,
             words=words,
         )
 
-    def _short(self, moment: datetime) -> str:
-        return words.short(moment, self._zone, self._clock())
+    def _short(self, at: datetime) -> str:
+        return words.short(at, self._zone, self._clock())
 
-    def _exact(self, moment: datetime) -> Markup:
+    def _exact(self, at: datetime) -> Markup:
         """Attributes of a ``<time>`` element: the moment for programs, and in full for people."""
         return Markup('datetime="{}" title="{}"').format(
-            moment.astimezone(UTC).isoformat(timespec="seconds"), words.exact(moment, self._zone)
+            at.astimezone(UTC).isoformat(timespec="seconds"), moment(at, self._zone)
         )
+
+    def _deadline(self, at: datetime) -> Markup:
+        """A ``<time>`` element for a moment before which something must not be done: never too early, as in notes."""
+        whole = whole_minute_after(at)
+        return Markup("<time {}>{}</time>").format(self._exact(whole), moment(whole, self._zone))
 
 
 def fingerprint(text: str) -> str:

@@ -36,6 +36,7 @@ TONES = {
 }
 """How a state looks; its words say the same without colour."""
 
+# Where a note says what to do next too, it says it in these words.
 STEPS = {
     CaseState.RECEIVED: "Wait. The account is being read, and this page follows by itself. Refresh reads it now.",
     CaseState.NEEDS_PERSON: "Look at the ticket and decide; the program does not guess.",
@@ -43,12 +44,13 @@ STEPS = {
         "Do not unblock anything: look for another cause of the bounce, such as the recipient's address or mailbox."
     ),
     CaseState.SENDING_LIMIT: (
-        "Nothing to unblock: the limit lifts by itself, within 24 hours at most. Large mailings belong on a "
-        "distribution list or in the mass email service."
+        "Ask the customer whether they sent that much on purpose. If not, treat the account as broken into and tell "
+        "Security. If they did: wait. A limit ends by itself within 24 hours once the sending stops. For many "
+        "recipients: a distribution list or the mass email service."
     ),
     CaseState.TENANT_BLOCKED: (
-        "Open a case with Microsoft Support: no single account can be unblocked while the whole organisation is "
-        "refused."
+        "Tell the Office 365 team now, with the words of the bounce. They open a case with Microsoft Support; nobody "
+        "here can lift it."
     ),
     CaseState.REFER_TO_SECURITY: "Do not re-enable the sign-in, and do not unblock. Refer the customer to Security.",
     CaseState.BULK_SENDER: (
@@ -64,10 +66,17 @@ STEPS = {
         "Look at the account at Microsoft before anything else: nobody knows whether the request arrived, so the "
         "program does not repeat it. Asking once more is for you to decide."
     ),
-    CaseState.REFUSED: "Open a case with Microsoft Support: an account past its unblock limit is released only there.",
+    CaseState.REFUSED: "Take the answer to the Office 365 team. Once they have mended it, press Unblock again.",
     CaseState.CLOSED: "Nothing more to do.",
     CaseState.OVERDUE: "Escalate to the Office 365 team now, with the evidence in the note on this ticket.",
 }
+
+LIMIT_REACHED = (
+    "This account was unblocked too often. Only Microsoft Support can release it now: hand the ticket to the Office "
+    "365 team, who open a case there."
+)
+"""The next step where Microsoft refused for that reason (Remove-BlockedSenderAddress: past a limit, which is not
+published, only Microsoft Support releases)."""
 
 OUTCOMES = {
     CaseState.UNBLOCKING: "Microsoft is being asked, and watched until each address reads “Not Blocked”.",
@@ -92,7 +101,7 @@ LINKS = {
 """What each link of the settings is called."""
 
 LINKS_OF = {
-    CaseState.SENDING_LIMIT: ("distribution_lists", "mass_email"),
+    CaseState.SENDING_LIMIT: ("security_team", "distribution_lists", "mass_email"),
     CaseState.TENANT_BLOCKED: ("microsoft_support", "office365_team"),
     CaseState.REFER_TO_SECURITY: ("security_team",),
     CaseState.BULK_SENDER: ("distribution_lists", "mass_email"),

@@ -4,13 +4,15 @@ Every request but the page and the exchange needs the bearer of this very source
 forge across sites. A refused action is answered 409 (a bad form 422) with its words and the fresh view.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from flask import Blueprint, Response, abort, g, jsonify, request
+from flask import Blueprint, Response, abort, g, jsonify, make_response, request
 
 from plugin.desk import Desk
 from plugin.errors import NotAllowed, PluginError, StorageError
+from plugin.log import log
 from plugin.model import Role
 from plugin.notes.texts import ReplyKind
 from plugin.panel import assets, forms, tokens
@@ -18,8 +20,7 @@ from plugin.panel.pages import Message, Pages
 from plugin.panel.tokens import Session
 from plugin.ports import TicketSystem
 
-LARGEST_BODY = 128 * 1024
-"""Bytes: a reply of 10,000 characters, however they are encoded."""
+LARGEST_BODY = 128 * 1024  # a reply of 10,000 characters, however they are encoded
 
 
 class Refused(PluginError):
@@ -98,6 +99,7 @@ class Panel:
         except forms.BadForm as error:
             raise Refused(422, "Unreadable request", str(error)) from error
         except NotAllowed as error:
+            log("launch.refused", logging.WARNING, source=source, why=error)
             raise Refused(403, "The panel was not opened", str(error)) from error
         session = Session(agent=launch.agent, ticket=launch.ticket, launched_at=now)
         return jsonify(token=tokens.issue(session, self._secret, now))
@@ -238,10 +240,8 @@ def _limit_body() -> None:
 
 
 def _problem(error: Refused) -> Response:
-    response = jsonify(title=error.title, detail=error.detail, status=error.status)
-    response.status_code = error.status
-    response.content_type = "application/problem+json"
-    return response
+    body = jsonify(title=error.title, detail=error.detail, status=error.status)
+    return make_response(body, error.status, {"Content-Type": "application/problem+json"})
 
 
 def _not_stored(_error: StorageError) -> Response:

@@ -27,6 +27,8 @@ def next_step(view: CaseView) -> str:
         return view.gate.reasons[0] if view.gate.reasons else "Press Unblock."
     if view.case.state is CaseState.READY and view.gate.reasons:
         return view.gate.reasons[0]
+    if view.case.state is CaseState.REFUSED and any(asking.answer is Answer.LIMIT for asking in view.askings):
+        return states.LIMIT_REACHED
     return states.STEPS[view.case.state]
 
 
@@ -176,12 +178,6 @@ class _Lines(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text.append(data.replace("\n", " "))
-
-
-def exact(moment: datetime, zone: tzinfo) -> str:
-    """Such as “Tue 24 Nov 2026, 14:05 UTC”."""
-    local = moment.astimezone(zone)
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
 
 
 def short(moment: datetime, zone: tzinfo, now: datetime) -> str:

@@ -11,7 +11,6 @@ BLOCKS = frozenset(
 UNSEEN = frozenset(("script", "style", "head", "title", "template"))
 MAX_MARKUP = 4 * MAX_TEXT
 MAX_LINK = 300
-MAX_STYLE = 300
 MAX_UNSEEN = 50  # open elements inside one that is not shown
 TAG = re.compile(r"<(?:html|body|div|p|br|span|table|font|pre)(?:\s[^<>]{0,500})?/?>", re.IGNORECASE)
 HIDDEN = re.compile(r"display\s{0,3}:\s{0,3}none|font-size\s{0,3}:\s{0,3}0(?![.\d])|visibility\s{0,3}:\s{0,3}hidden")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 MAX_TEXT = 200_000  # characters of one message or file that are read
 MAX_LINE = 4_000  # characters of one line that are read
 MAX_EVIDENCE = 200  # characters of one piece of evidence
+LONG_WORD = 40  # characters; a longer one is cut
+LEFT_OUT = "…"  # never in a text that was read, where `clean` has made it three dots
 STRAIGHT = str.maketrans({"’": "'", "‘": "'", "´": "'", "`": "'", "“": '"', "”": '"', "‑": "-", "–": "-", "—": "-"})
 UNDIVIDED = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})  # accents that NFKD leaves
 ELISION = re.compile(r"(?<!\w)([cdjlmnst]|qu|un|dell|nell|sull|all|dall)'(?=\w)")
@@ -77,5 +79,10 @@ def folded(text: str) -> str:
 
 
 def evidence(text: str) -> str:
-    """A piece of a stranger's text as one short line."""
-    return " ".join(text.split())[:MAX_EVIDENCE]
+    """A piece of a stranger's text as one short line of whole words; where the rest is left out it says so."""
+    line = " ".join(text.split())
+    if len(line) <= MAX_EVIDENCE:
+        return line
+    kept = line[: MAX_EVIDENCE - 1]
+    whole = kept[: kept.rfind(" ") + 1]
+    return (whole if len(kept) - len(whole) < LONG_WORD else kept) + LEFT_OUT

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from plugin.triage.knowledge import Refusal, is_microsoft, others_say, refusals
-from plugin.triage.plain import Skeleton, evidence, skeleton
+from plugin.triage.plain import LEFT_OUT, LONG_WORD, Skeleton, evidence, skeleton
 
 MAX_STATEMENTS = 60  # codes, and known sentences, that are looked at in one report
 NEAR = 90  # characters between a known sentence and its code
@@ -70,16 +70,17 @@ def _sentence(text: str, refusal: Refusal, start: int, end: int) -> Statement | 
     code = _code_in(before, refusal, last=True) or _code_in(after, refusal, last=False)
     if code is None and refusal.needs_code:
         return None
-    words = evidence(text[max(0, start - 20) : end + 80])
+    words = excerpt(text, start - 40, end + 80)
     return Statement(refusal=refusal, code=code, smtp=True, has_text=True, place=start, words=words)
 
 
 def _other(text: str, match: re.Match[str]) -> Statement:
     code = f"{match['class']}.{int(match['subject'])}.{int(match['detail'])}"
-    line = text[match.end() : match.end() + 200].split("\n")[0]
-    says = skeleton(line).letters
+    ending = text.find("\n", match.end())
+    line = text[match.end() : ending if ending >= 0 else len(text)]
+    says = skeleton(line[:200]).letters
     refusal = next((r for r in refusals() if r.has(code) and _is_cut_off(says, r)), None)
-    words = evidence(text[match.start() : match.end() + len(line)])
+    words = evidence(text[match.start() : match.end()] + line)
     has_text = sum(c.isalpha() for c in says) >= 4
     return Statement(
         refusal=refusal, code=code, smtp=bool(match["smtp"]), has_text=has_text, place=match.start(), words=words
@@ -126,6 +127,22 @@ def enhanced(text: str) -> str | None:
 def said_by_others(text: str) -> bool:
     letters = skeleton(text).letters
     return any(said in letters for said in others_say())
+
+
+# ── evidence ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def excerpt(text: str, start: int, end: int) -> str:
+    """A place in a text, widened to whole words, as one short line that shows where something was left out."""
+    start = min(max(0, start), len(text))
+    end = min(max(start, end), len(text))
+    if text[start : start + 1].strip():
+        start -= len(re.findall(r"\S*\Z", text[max(0, start - LONG_WORD) : start])[0])
+    if text[end - 1 : end].strip():
+        end += len(re.findall(r"\A\S*", text[end : end + LONG_WORD])[0])
+    before = LEFT_OUT if text[:start].strip() else ""
+    after = LEFT_OUT if text[end:].strip() else ""
+    return evidence(f"{before} {text[start:end]} {after}")
 
 
 # ── who refused ──────────────────────────────────────────────────────────────────────────────────────────────────

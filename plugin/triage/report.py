@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from plugin.model import Confidence, Label
 from plugin.triage.knowledge import Phrase, Refusal, is_microsoft, phrases, refusals
 from plugin.triage.mail import Status
-from plugin.triage.plain import Skeleton, evidence, skeleton
+from plugin.triage.plain import LEFT_OUT, Skeleton, evidence, skeleton
 from plugin.triage.replies import (
     Statement,
     enhanced,
+    excerpt,
     framed,
     meant,
     refused_elsewhere,
@@ -108,7 +109,7 @@ def _phrase_verdict(phrase: Phrase, text: str, place: int, statements: list[Stat
         confidence=Confidence.LIKELY if sure else Confidence.UNSURE,
         code=code,
         rule=f"phrase-{phrase.lang}" if phrase.confirmed else f"unconfirmed-phrase-{phrase.lang}",
-        evidence=evidence(text[max(0, place - 60) : place + 120]),
+        evidence=excerpt(text, place - 60, place + 120),
         is_prose=True,
     )
 
@@ -119,7 +120,7 @@ def _fits(statement: Statement, refusal: Refusal) -> bool:
 
 def _stands_alone(statement: Statement, refusal: Refusal) -> bool:
     """A code that is believed without its known text: translated, or none; not what other systems say."""
-    in_english = statement.words.isascii() and statement.has_text
+    in_english = statement.words.replace(LEFT_OUT, "").isascii() and statement.has_text
     return refusal.believed_alone and statement.smtp and _fits(statement, refusal) and not in_english
 
 

@@ -109,7 +109,9 @@ def test_token_for_another_ticket_says_reload() -> None:
 @pytest.mark.parametrize("missing", CLAIMS)
 def test_every_claim_is_needed(missing: str) -> None:
     some = {name: value for name, value in claims().items() if name != missing}
-    assert "reload the ticket" in refused(jwt.encode(some, SECRET, "HS256"))
+    assert "Reload the ticket; if that does not help, tell your administrator." in refused(
+        jwt.encode(some, SECRET, "HS256")
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_key_brought_along_in_the_header_is_not_used() -> None:
     ],
 )
 def test_nonsense_is_refused_in_words_for_the_agent(token: str) -> None:
-    assert "reload the ticket" in refused(token)
+    assert "Reload the ticket; if that does not help, tell your administrator." in refused(token)
 
 
 def test_deeply_nested_payload_is_refused_even_if_signed() -> None:

@@ -62,3 +62,17 @@ def test_a_database_that_is_gone_is_not_ready_although_it_was_open(
 def test_the_answer_names_no_place_and_no_cause(client: FlaskClient, file: Callable[[str], Path]) -> None:
     file("cases").unlink()
     assert str(file("cases").parent) not in client.get("/readyz").text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/", 404), ("POST", "/webhooks", 404), ("POST", "/webhooks/", 404), ("GET", "/panel/desk", 404),
+     ("POST", "/healthz", 405), ("GET", "/panel/-/nothing.css", 404), ("GET", "/panel/desk/1/session", 405)],
+)  # fmt: skip
+def test_an_address_that_is_nobodys_is_answered_with_a_problem_document(
+    client: FlaskClient, method: str, path: str, status: int
+) -> None:
+    answer = client.open(path, method=method)
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert (answer.json or {})["status"] == status
+    assert ("Allow" in answer.headers) is (status == 405)

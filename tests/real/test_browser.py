@@ -54,7 +54,7 @@ def test_the_whole_job_by_mouse(
     expect(result).to_contain_text("Do not escalate before")
     _hour_is_a_day_from_now(result)
     conversation = page.get_by_role("region", name="Facts and conversation")
-    expect(conversation).to_contain_text("bbadger: unblocked; mail may take up to 24 hours")
+    expect(conversation).to_contain_text("Bucky Badger (bbadger): unblocked; mail may take up to 24 hours")
     panel.get_by_role("heading", name="Bucky Badger").scroll_into_view_if_needed()
     shoot(page, "panel-result.png", 1000)
 

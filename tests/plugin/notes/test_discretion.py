@@ -94,3 +94,10 @@ def test_an_address_is_found_wherever_it_stands(
 ) -> None:
     address = status.addresses[index]
     assert address in says_too_much(f"{before} {address} {after}", status, finding)
+
+
+def test_words_of_the_ticket_may_not_be_repeated_where_the_evidence_left_something_out(finding: Finding) -> None:
+    cut = replace(finding, evidence=("… turned away by the outgoing relay …",))
+    assert says_too_much("It was turned away by the outgoing relay, sorry.", None, cut) == (
+        "turned away by the outgoing relay",
+    )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin.notes.markup import LONGEST, anchor, deadline, inert, moment
+from plugin.notes.markup import LONGEST, anchor, deadline, inert, moment, whole_minute_after
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,11 @@ def test_deadline_is_rounded_up_and_a_whole_minute_stays() -> None:
     whole = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
     assert deadline(whole, UTC) == "Tue 24 Nov 2026, 23:59 UTC"
     assert deadline(whole + timedelta(microseconds=1), UTC) == "Wed 25 Nov 2026, 00:00 UTC"
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=365)))
+def test_whole_minute_is_never_before_the_moment_and_less_than_a_minute_after_it(after: timedelta) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC) + after
+    whole = whole_minute_after(at)
+    assert (whole.second, whole.microsecond) == (0, 0)
+    assert timedelta(0) <= whole - at < timedelta(minutes=1)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -185,7 +185,7 @@ def test_blocked_note_names_the_account_addresses_sign_in_and_the_way_on(
 ) -> None:
     note = texts.note(NoteKind.STATUS, key="k", facts=about(CaseState.CHECKLIST_OPEN, earlier_unblocks=2))
     text = read(note.body_html).text
-    assert note.subject == "bbadger: blocked from sending"
+    assert note.subject == "Bucky Badger (bbadger): blocked from sending"
     assert "outbound spam, blocked Mon 23 Nov 2026, 11:05 CST" in text
     assert "“OutboundSpamLast24Hours=412;" in text
     assert "Sign-in: disabled (“Compromised Account”" in text
@@ -291,10 +291,11 @@ def test_reached_unblock_limit_sends_to_microsoft_support_only(texts: Texts, abo
     )
     limit = read(texts.note(NoteKind.RESULT, key="k", facts=about(CaseState.REFUSED, results=(result,))).body_html)
     assert "Only Microsoft Support can release it" in limit.text
-    assert "and press Unblock again" not in limit.text
+    assert "Once they have mended it" not in limit.text
     other = replace(result, outcome="refused: no such role")
     refused = read(texts.note(NoteKind.RESULT, key="k", facts=about(CaseState.REFUSED, results=(other,))).body_html)
     assert "refused: no such role" in refused.text
+    assert "Once they have mended it, press Unblock again" in refused.text
     assert "Only Microsoft Support" not in refused.text
 
 
@@ -374,7 +375,7 @@ def test_site_replaces_one_template_and_keeps_the_others(tmp_path: Path, about: 
     assert note.subject == "bbadger ist frei"
     assert note.body_html == "<p><strong>bbadger ist frei</strong></p>\n<p>Ende</p>"
     assert texts.note(NoteKind.STATUS, key="k", facts=about(CaseState.CHECKLIST_OPEN)).subject == (
-        "bbadger: blocked from sending"
+        "Bucky Badger (bbadger): blocked from sending"
     )
 
 
@@ -409,6 +410,8 @@ def test_moment_and_nothing_are_readable_without_a_filter(tmp_path: Path, about:
         ("result-unblocked.html", "<p>Heading</p>\n{% include 'absent.html' %}", r"line 2.*absent\.html"),
         ("_parts.html", "\n{% macro %}", r"_parts\.html, line 2"),
         ("follow-up-closed.html", "", r"follow-up-closed\.html.*first line must be its heading"),
+        ("reply-customer.txt", " \n", r"reply-customer\.txt: the template is empty"),
+        ("reply-bulk-sender.txt", "{% if false %}x{% endif %}", r"reply-bulk-sender\.txt: the template is empty"),
         ("reply-customer.txt", "Hello\n{{ facts }}", r"reply-customer\.txt, line 2.*'facts' is undefined"),
         ("reply-customer.txt", "Your account was compromised.", r"reply-customer\.txt.*says compromised"),
         (
@@ -430,13 +433,13 @@ def test_template_that_is_not_utf8_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_missing_directory_of_templates_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"notes\.templates: there is no directory"):
+    with pytest.raises(SettingsError, match=r"\[notes\] templates: there is no directory"):
         Texts(overrides=tmp_path / "absent", links={}, zone=UTC_ZONE)
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "ftp://x.example", "https://", 'https://x.example/"', "//x"])
 def test_link_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"links\.mass_email"):
+    with pytest.raises(SettingsError, match=r"\[links\] mass_email"):
         Texts(overrides=None, links={"mass_email": url}, zone=UTC_ZONE)
 
 
@@ -462,3 +465,16 @@ def test_summer_time_is_told_by_its_name(about: About) -> None:
     assert "Sun 25 Oct 2026, 02:30 CEST" in texts.note(NoteKind.RESULT, key="k", facts=facts).body_html
     later = about(CaseState.UNBLOCKED, escalate_after=moment + timedelta(hours=1))
     assert "Sun 25 Oct 2026, 02:30 CET" in texts.note(NoteKind.RESULT, key="k", facts=later).body_html
+
+
+def test_contributing_names_every_variable_of_the_templates() -> None:
+    told = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text("utf-8")
+    known = {field.name for field in fields(Facts)} | {
+        name for name, value in vars(Facts).items() if isinstance(value, property)
+    }
+    missing = [name for name in known - {"panel_url"} if f"facts.{name}" not in told]
+    missing += [link for link in LINKS if f"`{link}`" not in told]
+    assert missing == []
+    for kind in (AccountStatus, BlockedAddress, SignInState, Finding, AddressResult):
+        missing += [field.name for field in fields(kind) if f".{field.name}`" not in told]
+    assert missing == ["tenant", "rule"]

@@ -1,6 +1,7 @@
 """Who gets in: the shell, the exchange of the launch token, the bearer of every request, and what browsers are told."""
 
 import gzip
+import logging
 import re
 from datetime import timedelta
 from typing import Any
@@ -284,3 +285,18 @@ def test_the_role_is_the_tokens_and_nothing_else(office: Any) -> None:
     assert Role(claims["agent"]["role"]) is Role.VIEWER
     forged = jwt.encode(claims | {"agent": claims["agent"] | {"role": "agent"}}, "x" * 32, "HS256")
     assert office.client.get(panel.path("view"), headers={"Authorization": f"Bearer {forged}"}).status_code == 401
+
+
+def test_a_refused_launch_is_logged_with_why_and_without_the_token(
+    office: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    used, foreign = office.launch(), office.launch(ticket="9")
+    for token, ticket in ((used, "4711"), (used, "4711"), (foreign, "4711"), ("nonsense", "4711")):
+        office.exchange(token, ticket)
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("launch.refused")]
+    assert [line.split(" why=")[0] for line in lines] == ["launch.refused source=rt"] * 3
+    for words, line in zip(("used", "another ticket", "not valid here"), lines, strict=True):
+        assert words in line
+    written = str([vars(record) for record in caplog.records])
+    assert not any(part in written for token in (used, foreign) for part in token.split("."))

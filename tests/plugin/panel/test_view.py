@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from html.parser import HTMLParser
 from typing import Any
@@ -24,8 +24,12 @@ from plugin.model import (
     SignInState,
     Visibility,
 )
+from plugin.notes.facts import AddressResult, Facts
+from plugin.notes.markup import deadline, moment
+from plugin.notes.texts import NoteKind, Texts
 from plugin.panel import states
 
+NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 NOT_LISTED: dict[str, Any] = {"sending": Sending.NOT_BLOCKED, "blocked": ()}
 UNREAD: dict[str, Any] = {
     "sending": Sending.UNKNOWN,
@@ -55,8 +59,13 @@ def test_every_state_has_its_words() -> None:
         (CaseState.RECEIVED, "this page follows by itself", "", False),
         (CaseState.NEEDS_PERSON, "the program does not guess", "", False),
         (CaseState.NOT_BLOCKED, "look for another cause of the bounce", "", False),
-        (CaseState.SENDING_LIMIT, "Nothing to unblock", "https://help.example.edu/lists", False),
-        (CaseState.TENANT_BLOCKED, "Open a case with Microsoft Support", "https://admin.example.edu/support", False),
+        (CaseState.SENDING_LIMIT, "A limit ends by itself within 24 hours", "https://help.example.edu/lists", False),
+        (
+            CaseState.TENANT_BLOCKED,
+            "They open a case with Microsoft Support",
+            "https://admin.example.edu/support",
+            False,
+        ),
         (CaseState.REFER_TO_SECURITY, "Do not re-enable the sign-in", "mailto:security@example.edu", False),
         (CaseState.BULK_SENDER, "Do not unblock", "https://help.example.edu/mass-email", False),
         (CaseState.CHECKLIST_OPEN, "Go through the checklist with the customer: 13 required items left", "", True),
@@ -65,7 +74,7 @@ def test_every_state_has_its_words() -> None:
         (CaseState.UNBLOCKED, "up to 24 hours", "", False),
         (CaseState.STILL_BLOCKED, "still lists the address", "https://help.example.edu/o365", True),
         (CaseState.OUTCOME_UNKNOWN, "nobody knows whether the request arrived", "https://help.example.edu/o365", True),
-        (CaseState.REFUSED, "Open a case with Microsoft Support", "https://admin.example.edu/support", True),
+        (CaseState.REFUSED, "Take the answer to the Office 365 team", "https://admin.example.edu/support", True),
         (CaseState.CLOSED, "Nothing more to do", "", False),
         (CaseState.OVERDUE, "Escalate to the Office 365 team now", "https://help.example.edu/o365", False),
     ],
@@ -81,6 +90,38 @@ def test_every_road_has_its_own_words_and_only_the_right_ones_an_unblock(
     assert words in office.text_of(html)
     assert link in html
     assert (re.search(r"<button[^>]*>Unblock", html) is not None) == has_unblock
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "answer"),
+    [
+        (CaseState.SENDING_LIMIT, NoteKind.STATUS, None),
+        (CaseState.TENANT_BLOCKED, NoteKind.STATUS, None),
+        (CaseState.REFUSED, NoteKind.RESULT, Answer.REFUSED),
+        (CaseState.REFUSED, NoteKind.RESULT, Answer.LIMIT),
+    ],
+)
+def test_the_panel_says_the_next_step_in_the_words_of_the_note(
+    office: Any, state: CaseState, kind: NoteKind, answer: Answer | None
+) -> None:
+    case = office.case(state)
+    if answer is not None:
+        office.asking(case, "bbadger@example.edu", answer=answer)
+    asked = AddressResult(
+        address="bbadger@example.edu", outcome=answer or "", asked_at=NOW, asked_by="Ada", confirmed_at=None
+    )
+    facts = Facts(
+        state=state, finding=None, status=case.status, results=(asked,), question="", candidates=(), agent="",
+        reason="", unblocked_at=None, escalate_after=None, panel_url="", earlier_unblocks=0,
+    )  # fmt: skip
+
+    html = office.open().look().text
+    shown = re.search(r'<p class="next"><strong>Next:</strong> (.*?)</p>', html)
+    note = office.text_of(Texts(overrides=None, links={}, zone=UTC).note(kind, key="k", facts=facts).body_html)
+
+    assert shown
+    for sentence in re.split(r"(?<=[.:]) ", shown[1]):
+        assert sentence in note
 
 
 def test_both_blocks_are_told_apart_with_their_own_times(office: Any) -> None:
@@ -231,6 +272,23 @@ def test_the_result_has_the_clock_the_note_as_posted_and_the_reply_to_preview(of
     assert "Internal note on the ticket, posted 14:05 Released: a & b • one line" in read
     assert "It must not name addresses, reasons or findings" in read
     assert re.search(r"<textarea[^>]*>\s*Hello,", html)
+
+
+@pytest.mark.parametrize(
+    ("state", "more"), [(CaseState.UNBLOCKED, timedelta(hours=24)), (CaseState.OVERDUE, timedelta(hours=-1))]
+)
+def test_the_hour_of_escalation_is_that_of_the_note_and_never_too_early(
+    office: Any, state: CaseState, more: timedelta
+) -> None:
+    due = office.clock() + more + timedelta(microseconds=1)
+    office.case(state, unblocked_at=due - timedelta(hours=24), escalate_after=due)
+
+    html = office.open().look().text
+
+    assert deadline(due, UTC) in office.text_of(html)
+    assert deadline(due, UTC) == moment(due + timedelta(minutes=1), UTC)
+    (machine,) = re.findall(r'<p class="clock">[^<]*<strong><time datetime="([^"]+)"', html)
+    assert timedelta(0) <= datetime.fromisoformat(machine) - due < timedelta(minutes=1)
 
 
 def test_after_the_clock_the_panel_says_that_it_may_be_escalated(office: Any) -> None:
