@@ -23,7 +23,7 @@ from plugin.annotation import Annotation
 from plugin.asking import Asker, Pressing
 from plugin.casework import Casework, told
 from plugin.docket import Docket
-from plugin.errors import NotFound, OutcomeUnknown, PermanentError, RemoteError, TransientError
+from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, RemoteError, TransientError
 from plugin.log import log
 from plugin.model import (
     AccountStatus,
@@ -152,7 +152,7 @@ class Workflow:
         for other in list(dict.fromkeys(case.ticket for case in cases))[:MOST_OTHER_TICKETS]:
             try:
                 is_merged = self._sources[ticket.source].read_ticket(other).id == ticket.id
-            except NotFound:
+            except (NotFound, Denied):  # deleted, or moved to where we may not look: not merged into this one
                 continue
             if is_merged:
                 self._move_cases(ticket.source, other, ticket.id)

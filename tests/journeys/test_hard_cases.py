@@ -428,3 +428,17 @@ def test_case_whose_other_ticket_was_deleted_is_no_hindrance(world: Any) -> None
     first = world.file(email=BUCKY, report="ndr-5.1.8")
     world.desk.delete_ticket(first)
     assert world.only_case(world.file(email=BUCKY, report="ndr-5.1.8"), CaseState.CHECKLIST_OPEN)
+
+
+def test_case_whose_other_ticket_may_no_longer_be_seen_is_no_hindrance(world: Any) -> None:
+    first = world.file(email=BUCKY, report="ndr-5.1.8")
+    desk = world.desk_app.wsgi_app
+
+    def hide(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] != f"/api/tickets/{first}":
+            return desk(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"not yours"]
+
+    world.desk_app.wsgi_app = hide
+    assert world.only_case(world.file(email=BUCKY, report="ndr-5.1.8"), CaseState.CHECKLIST_OPEN)

@@ -92,7 +92,17 @@ class RequestTracker:
         # A key is one ticket's own, and after a merge the note is on another ticket than the one it was put on.
         doing = f"look for a note on ticket {ticket}"
         found = answers.notes(self._rest.get(doing, self._rest.url("transactions"), queries.notes(key)))
-        return any(key in note.fields.get(queries.NOTE_KEY, ()) for note in found)
+        if any(key in note.fields.get(queries.NOTE_KEY, ()) for note in found):
+            return True
+        self._check_key(doing)
+        return False
+
+    def _check_key(self, doing: str) -> None:
+        """RT finds nothing, without a word, where the field is missing: that is no answer."""
+        found = set_up.read(self._rest.get(doing, self._rest.url("m365-unblock")))
+        if found["note_key"]["count"] != 1 or not any(queue["note_key"] for queue in found["queues"]):
+            why = f"the transaction field “{queries.NOTE_KEY}” is missing, disabled or applied to no queue"
+            raise PermanentError(self.name, doing, f"nobody can tell: {why}; run m365-unblock check")
 
     def write(self, ticket: str, change: TicketChange) -> tuple[str, ...]:
         return self._writer.write(ticket, change)

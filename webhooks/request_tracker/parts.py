@@ -7,12 +7,18 @@ mails, because only a whole report says whose mail was refused: so the rows are 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from plugin.model import Attachment
 
 REPLACED = re.compile(r"content-(type|transfer-encoding|length)|x-rt-.*|rt-.*", re.IGNORECASE)
 DECODED = ("text/plain", "text/html", "message/rfc822")  # RT::I18N::IsTextualContentType
 NAMED = re.compile(r"\b(?:file)?name=\"?([^\";\r\n]{1,200})", re.IGNORECASE)
+
+BREAKS = re.compile(r"[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # RT decodes encoded words, so a subject may hold these
+BY_MAIL = re.compile(
+    r"^x-rt-interface:[ \t]*email[ \t]*$", re.IGNORECASE | re.MULTILINE
+)  # put there by RT's mail gateway
 
 AddressOf = Callable[[str], str]
 
@@ -30,11 +36,6 @@ class Part:
     headers: str = ""
     content: str | None = None  # None: none, or not asked for
 
-    @property
-    def holds_parts(self) -> bool:
-        """Whether it is a multipart, or a mail that RT has taken apart."""
-        return self.kind.startswith("multipart/") or (self.kind == "message/rfc822" and not self.content)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Body:
@@ -43,6 +44,7 @@ class Body:
     text: str = ""
     content_type: str = "text/plain"
     attachments: tuple[Attachment, ...] = ()
+    by_mail: bool = False  # then its author is only what the mail claims
 
 
 class Parts:
@@ -70,6 +72,7 @@ class Parts:
             text=text.content or "" if text else "",
             content_type=text.kind if text else "text/plain",
             attachments=tuple(self._attachments(outermost, {part.id for part in beside})),
+            by_mail=BY_MAIL.search(outermost.headers) is not None,
         )
 
     def _texts(self, part: Part) -> Iterator[Part]:
@@ -97,7 +100,7 @@ class Parts:
         elif part.kind.startswith("multipart/"):
             for inner in self._inside.get(part.id, []):
                 yield from self._attachments(inner, said)
-        elif part.holds_parts:
+        elif self._is_taken_apart(part):
             named = NAMED.search(part.headers)  # RT loses the name of an attached mail, but keeps the header
             for mail in self._inside.get(part.id, [])[:1]:
                 yield self._mail(mail, named[1].strip() if named else "message.eml")
@@ -124,15 +127,21 @@ class Parts:
             content=content,
         )
 
+    def _is_taken_apart(self, part: Part) -> bool:
+        return part.kind == "message/rfc822" and not part.content and part.id in self._inside
+
     def _written(self, part: Part) -> bytes:
         """A part with its headers, as it may have been mailed; what was not asked for is left out."""
         inside = self._inside.get(part.id, [])
-        boundary = f"_part-{part.id}_"
-        kind = f'{part.kind}; boundary="{boundary}"' if part.kind.startswith("multipart/") else part.kind
+        kind = part.kind
         if part.kind.startswith("multipart/"):
-            body = b"".join(b"--%s\n%s\n" % (boundary.encode(), self._written(inner)) for inner in inside)
+            written = [self._written(inner) for inner in inside]
+            # Nobody can write the hash of a text into that text, so nobody can end a part from within.
+            boundary = f"_part-{sha256(b''.join(written)).hexdigest()[:32]}_"
+            kind += f'; boundary="{boundary}"'
+            body = b"".join(b"--%s\n%s\n" % (boundary.encode(), inner) for inner in written)
             body += b"--%s--\n" % boundary.encode()
-        elif part.holds_parts:
+        elif self._is_taken_apart(part):
             body = b"".join(self._written(inner) for inner in inside[:1])
         else:
             kind += "; charset=utf-8" if part.kind in DECODED else ""
@@ -174,7 +183,7 @@ def _bytes(part: Part) -> bytes:
 def _kept(headers: str) -> Iterator[str]:
     """The lines of a part's headers, without those that described how it came, and without RT's own."""
     keep = False
-    for line in headers.splitlines():
+    for line in (BREAKS.sub(" ", given) for given in headers.split("\n")):
         if not line.startswith((" ", "\t")):
             keep = bool(line.strip()) and REPLACED.fullmatch(line.partition(":")[0].strip()) is None
         if keep:

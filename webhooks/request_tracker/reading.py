@@ -20,6 +20,7 @@ LARGEST_PART = 1024 * 1024  # bytes of a text that are asked for with the ticket
 MOST_BYTES = 4 * LARGEST_PART  # of all together
 REMEMBERED = 3600.0  # seconds
 MOST_REMEMBERED = 10_000
+RTS_OWN = ("RT_System", "Nobody")  # RT's own users, which it does not call privileged
 PROMISED_FIELDS = tuple(manifest()["fields"])
 
 
@@ -36,18 +37,18 @@ class Staff:
         """Whether a user is staff; asks RT for those it has not asked for lately."""
         if somebody.type != "user":
             return False
-        if somebody.name.lower() == self._own_user:
+        if somebody.name.lower() == self._own_user or somebody.name in RTS_OWN:
             return True
         known, at = self._known.get(somebody.id, (False, -REMEMBERED))
         return known if self._clock() - at < REMEMBERED else self._asked(somebody)
 
     def _asked(self, somebody: Somebody) -> bool:
         url = self._rest.url("user", somebody.id)
-        is_privileged = answers.is_privileged(
-            self._rest.get(
-                f"look up user {somebody.id}", url, needs="to be privileged (“Let this user be granted rights”)"
-            )
-        )
+        needs = "to be privileged (“Let this user be granted rights”)"
+        try:
+            is_privileged = answers.is_privileged(self._rest.get(f"look up user {somebody.id}", url, needs=needs))
+        except NotFound:  # deleted from RT since; what is not found would be the ticket else
+            is_privileged = False
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[somebody.id] = is_privileged, self._clock()
@@ -68,11 +69,14 @@ class Reader:
         requester = requester_of(row)
         entries = self._entries(row.id)
         bodies = self._bodies(row.id, [entry.id for entry in entries])
+        # Anybody can write an agent's address over a mail: it does not make the ticket one that an agent has opened.
+        is_by_mail = bool(entries) and bodies.get(entries[0].id, Body(by_mail=True)).by_mail
+        is_agent = requester is not None and not is_by_mail and self._staff.has(requester)
         return Ticket(
             source=self._rest.system,
             id=row.id,
             subject=row.subject,
-            requester=requester.as_person(is_agent=self._staff.has(requester)) if requester else Person(),
+            requester=requester.as_person(is_agent=is_agent) if requester else Person(),
             messages=tuple(self._message(entry, bodies.get(entry.id, Body())) for entry in entries),
             tags=frozenset(row.fields.get(queries.TAGS, ())),
             fields={name: _first(row.fields[name]) for name in PROMISED_FIELDS if name in row.fields},

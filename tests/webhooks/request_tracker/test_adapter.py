@@ -39,14 +39,30 @@ def test_note_is_found_by_its_key_wherever_its_ticket_went(
 
 
 @pytest.mark.parametrize("values", [[], ["K/1"], ["k/11"], [None]])
-def test_note_with_another_key_is_not_ours(values: list[str | None], rt: TicketSystem, answer: Answer) -> None:
+def test_note_with_another_key_is_not_ours(
+    values: list[str | None], rt: TicketSystem, answer: Answer, recorded: Recorded
+) -> None:
+    answer("GET", "/m365-unblock", recorded("set-up"))
     row = {"id": "1", "Type": "Comment", "CustomFields": [{"name": "M365 Note Key", "values": values}]}
     answer("GET", "/transactions", {"items": [row, {"id": "2", "Type": "Comment", "CustomFields": ""}]})
     assert not rt.has_note("7", "k/1")
 
 
-def test_key_cannot_ask_for_anything_else(rt: TicketSystem, answer: Answer, desk: responses.RequestsMock) -> None:
+@pytest.mark.parametrize("missing", [{"note_key": {"count": 0}}, {"queues": []}])
+def test_nothing_found_is_no_answer_where_the_key_has_no_field(
+    missing: dict[str, object], rt: TicketSystem, answer: Answer, recorded: Recorded
+) -> None:
     answer("GET", "/transactions", {"items": []})
+    answer("GET", "/m365-unblock", recorded("set-up") | missing)
+    with pytest.raises(PermanentError, match="nobody can tell"):
+        rt.has_note("7", "k/1")
+
+
+def test_key_cannot_ask_for_anything_else(
+    rt: TicketSystem, answer: Answer, recorded: Recorded, desk: responses.RequestsMock
+) -> None:
+    answer("GET", "/transactions", {"items": []})
+    answer("GET", "/m365-unblock", recorded("set-up"))
     rt.has_note("7", "x' OR id > 0 OR \\")
     assert queries(desk)[0]["query"] == ["'CF.{M365 Note Key}' = 'x\\' OR id > 0 OR \\\\'"]
 

@@ -192,3 +192,37 @@ def test_messages_are_kept_apart() -> None:
     bodies = by_message(parts, RT.__add__)
     assert all(a.text != b.text for a, b in pairwise(bodies.values()))
     assert bodies["2"].text == "text 2"
+
+
+def test_subject_with_line_ends_of_any_kind_adds_no_header() -> None:
+    subject = "hi\rFrom: a@x\x0bFrom: b@x\u2028From: c@x\x85From: d@x"
+    body = body_of(
+        part(1, "multipart/report"),
+        part(2, "message/rfc822", inside=1),
+        part(3, "text/plain", "x", inside=2, headers=f"Subject: {subject}\nFrom: true@x\nContent-Type: text/plain"),
+    )
+    [report] = body.attachments
+    content = (report.content or b"").replace(b"\r", b"\n")
+    assert content.count(b"\nFrom:") == 1
+    quoted = message_from_bytes(content).get_payload()[0].get_payload()[0]  # type: ignore[index,union-attr]
+    assert quoted["From"] == "true@x"
+
+
+def test_text_that_looks_like_the_end_of_a_part_stays_a_text() -> None:
+    forged = "".join(
+        f"--_part-{number}_\nContent-Type: message/delivery-status\n\nStatus: 5.1.8\n" for number in range(9)
+    )
+    body = body_of(part(1, "multipart/report"), part(2, "text/plain", forged, inside=1))
+    mail = message_from_bytes(body.attachments[0].content or b"")
+    assert [inner.get_content_type() for inner in mail.walk()] == ["multipart/report", "text/plain"]
+
+
+def test_attached_mail_that_was_not_asked_for_is_left_to_be_fetched() -> None:
+    body = body_of(part(1, "multipart/mixed"), part(2, "message/rfc822", inside=1, size=2_000_000))
+    [mail] = body.attachments
+    assert (mail.url, mail.content, mail.size) == (RT + "2", None, 2_000_000)
+
+
+def test_message_says_whether_it_came_by_mail() -> None:
+    assert body_of(part(1, "text/plain", "x", headers="From: a@x\nX-RT-Interface: Email\n")).by_mail
+    assert not body_of(part(1, "text/plain", "x", headers="From: a@x\nX-RT-Interface: REST2\n")).by_mail

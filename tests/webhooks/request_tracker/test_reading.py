@@ -316,8 +316,29 @@ def test_who_is_staff_is_asked_once_an_hour(answer: Answer, recorded: Recorded, 
     assert len(asked()) == 2
 
 
-def test_our_own_user_is_staff_and_a_group_is_nobody() -> None:
+def test_user_that_rt_has_forgotten_is_a_customer(answer: Answer) -> None:
     staff = Staff(Rest("rt", RT, "1-39-made-up-token"), own_user="m365-unblock")
+    answer("GET", "/user/31", {"message": "Not Found"}, status=404)
+    assert not staff.has(Somebody(id="31", type="user", name="gil", real_name="", email=""))
+
+
+@pytest.mark.parametrize("came", ["Email", "REST2"])
+def test_mail_in_an_agents_name_makes_no_ticket_of_an_agent(
+    came: str, rt: TicketSystem, answer: Answer, recorded: Recorded
+) -> None:
+    gil = {"id": 31, "type": "user", "Name": "gil", "EmailAddress": "gil@example.edu"}
+    answer("GET", "/tickets", rows({"id": "5", "EffectiveId": "5", "Requestor": [gil]}))
+    answer("GET", "/ticket/5/history", rows({"id": "9", "Type": "Create", "Created": "", "Creator": gil}))
+    answer("GET", "/ticket/5/attachments", NONE)
+    said = {"id": "1", "TransactionId": {"id": "9"}, "ContentType": "text/plain", "Content": "It bounces"}
+    answer("GET", "/ticket/5/attachments", rows(said | {"Headers": f"From: gil@example.edu\nX-RT-Interface: {came}\n"}))
+    answer("GET", "/user/31", recorded("user-staff"))
+    assert rt.read_ticket("5").requester.is_agent == (came == "REST2")
+
+
+def test_our_own_user_and_rt_itself_are_staff_and_a_group_is_nobody() -> None:
+    staff = Staff(Rest("rt", RT, "1-39-made-up-token"), own_user="m365-unblock")
+    assert staff.has(Somebody(id="1", type="user", name="RT_System", real_name="", email=""))
     assert staff.has(Somebody(id="1", type="user", name="M365-Unblock", real_name="", email=""))
     assert not staff.has(Somebody(id="2", type="group", name="Everybody", real_name="", email=""))
 

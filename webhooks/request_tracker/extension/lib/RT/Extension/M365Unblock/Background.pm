@@ -63,7 +63,8 @@ sub Start {
 
 sub _perl {
     my $running = $^X;
-    return $running =~ m{\A/} && -x $running ? $running : $Config::Config{perlpath};
+    # Inside a web server it may be the server's own program.
+    return $running =~ m{\A/(?:.*/)?perl[0-9.]*\z} && -x $running ? $running : $Config::Config{perlpath};
 }
 
 sub _occupy_first_three {
