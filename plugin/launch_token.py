@@ -45,8 +45,13 @@ def verify(
     )
 
 
-def check_keys(secrets: Sequence[str], public_keys: Sequence[str], setting: str) -> None:
-    """Raise `SettingsError` for a weak or unusable key; `setting` names the place, such as ``[sources.rt]``."""
+def check_keys(
+    secrets: Sequence[str], public_keys: Sequence[str], setting: str, *, webhook_secrets: Sequence[str] = ()
+) -> None:
+    """Raise `SettingsError` for a weak or unusable key; `setting` names the place, such as ``[sources.rt]``.
+
+    A secret that also signs deliveries is refused: who may send events may not say who an agent is.
+    """
     for number, secret in enumerate(secrets, 1):
         _check_secret(secret, f"{setting} launch_secrets, entry {number}")
     for number, pem in enumerate(public_keys, 1):
@@ -55,6 +60,8 @@ def check_keys(secrets: Sequence[str], public_keys: Sequence[str], setting: str)
                 f"{setting} launch_public_keys, entry {number}: not a public key in PEM form for RS256 (RSA, at least "
                 f"{SHORTEST_RSA} bits) or ES256 (P-256); the private key stays in the ticket system"
             )
+    if set(secrets) & set(webhook_secrets):
+        raise SettingsError(f"{setting} launch_secrets: give them secrets of their own, not those of the webhook")
 
 
 def _check_secret(secret: str, entry: str) -> None:

@@ -48,8 +48,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "status": (("plugin.status_pages",), ("words", "log")),
     "signatures": (("webhooks.signatures",), ("words",)),
     "webhooks": (
-        ("webhooks.payloads", "webhooks.ticket_event", "webhooks.ticket_systems"),
-        ("words", "ports", "manifest", "webhooks"),
+        ("webhooks.answers", "webhooks.payloads", "webhooks.ticket_event", "webhooks.ticket_systems"),
+        ("words", "ports", "http", "manifest", "webhooks"),
     ),
     "receiver": (("webhooks.receiver",), ("words", "ports", "log", "store")),
     "generic": (

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from plugin import launch_token
-from plugin.errors import NotFound, PermanentError, RemoteError, SettingsError
+from plugin.errors import NotFound, PermanentError, RemoteError
 from plugin.http import Remote
 from plugin.manifest import manifest
 from plugin.model import Attachment, Delivery, Launch, Note, Parsed, Ticket, Visibility
@@ -24,9 +24,7 @@ def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> Tic
     place = f"[sources.{name}]"
     launch_secrets = tuple(settings.get("launch_secrets", ()))
     launch_public_keys = tuple(settings.get("launch_public_keys", ()))
-    launch_token.check_keys(launch_secrets, launch_public_keys, place)
-    if set(launch_secrets) & set(settings["webhook_secrets"]):
-        raise SettingsError(f"{place} launch_secrets: give them secrets of their own, not those of the webhook")
+    launch_token.check_keys(launch_secrets, launch_public_keys, place, webhook_secrets=settings["webhook_secrets"])
     return Generic(
         name,
         abilities,

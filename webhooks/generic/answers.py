@@ -8,10 +8,10 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from plugin.errors import PermanentError
 from plugin.http import Reply
 from plugin.model import Attachment, Message, Person, Ticket, Visibility
 from plugin.ports import ChangedTicket
+from webhooks.answers import load
 
 
 def _id(value: object) -> str:
@@ -131,25 +131,7 @@ def page(reply: Reply) -> Page:
 
 
 def _load(schema: Schema, reply: Reply) -> Any:
-    try:
-        return schema.load(reply.json())
-    except ValidationError as error:
-        at, why = _first(error.messages_dict)
-        raise PermanentError(
-            reply.system,
-            reply.doing,
-            f"the answer is not as the Desk API describes it: {at}: {why}",
-            status=reply.status,
-        ) from error
-
-
-def _first(messages: Mapping[Any, Any]) -> tuple[str, str]:
-    """The first complaint and the place it is about, such as ``messages/0/author``."""
-    step, below = next(iter(messages.items()))
-    if not isinstance(below, Mapping):
-        return str(step), str(below[0])
-    at, why = _first(below)
-    return f"{step}/{at}", why
+    return load(schema, reply, reply.json(), described="the Desk API describes it")
 
 
 def _given(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from plugin import launch_token
-from plugin.errors import PermanentError, RemoteError, SettingsError
+from plugin.errors import PermanentError, RemoteError
 from plugin.model import Attachment, Delivery, Launch, Parsed, Ticket
 from plugin.ports import Abilities, ChangedTicket, Check, TicketChange, TicketSystem
 from webhooks import ticket_event
@@ -25,9 +25,7 @@ def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> Tic
     """The source `name` from its settings, described under ``request_tracker`` in plugin.json; nothing is sent yet."""
     place = f"[sources.{name}]"
     launch_secrets = tuple(settings.get("launch_secrets", ()))
-    launch_token.check_keys(launch_secrets, (), place)
-    if set(launch_secrets) & set(settings["webhook_secrets"]):
-        raise SettingsError(f"{place} launch_secrets: give them secrets of their own, not those of the webhook")
+    launch_token.check_keys(launch_secrets, (), place, webhook_secrets=settings["webhook_secrets"])
     return RequestTracker(
         name,
         abilities,

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema
 
 from plugin.errors import PermanentError
 from plugin.http import Reply
 from plugin.model import Person
 from plugin.ports import ChangedTicket
+from webhooks.answers import load
 from webhooks.request_tracker import records
 from webhooks.request_tracker.parts import Part
 
@@ -134,13 +135,7 @@ def _rows(schema: Schema, reply: Reply) -> list[dict[str, Any]]:
 
 
 def _load(schema: Schema, reply: Reply, data: Any) -> Any:
-    try:
-        return schema.load(data)
-    except ValidationError as error:
-        at, why = _first(error.messages_dict)
-        raise PermanentError(
-            reply.system, reply.doing, f"the answer is not as REST 2.0 has it: {at}: {why}", status=reply.status
-        ) from error
+    return load(schema, reply, data, described="REST 2.0 has it")
 
 
 def _values(rows: list[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
@@ -166,12 +161,3 @@ def _ticket(row: dict[str, Any]) -> TicketRow:
 
 def _note(row: dict[str, Any]) -> KeptNote:
     return KeptNote(type=row["type"], fields=_values(row["fields_"]))
-
-
-def _first(messages: Mapping[Any, Any]) -> tuple[str, str]:
-    """The first complaint and the place it is about, such as ``0/Creator/id``."""
-    step, below = next(iter(messages.items()))
-    if not isinstance(below, Mapping):
-        return str(step), str(below[0])
-    at, why = _first(below)
-    return f"{step}/{at}", why
