@@ -7,18 +7,19 @@ before it sends it again.
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from plugin import rules
 from plugin.casework import PROGRAM, Casework
-from plugin.errors import NotFound, PermanentError
+from plugin.errors import NotFound, OutcomeUnknown, PermanentError, RemoteError
 from plugin.log import log
 from plugin.model import Asking, Case, CaseState, JournalEntry, Note, Sending, Ticket
-from plugin.naming import mending, note_key
+from plugin.naming import mending, note_key, posting
 from plugin.notes.facts import AddressResult, Facts
 from plugin.notes.texts import NoteKind, Texts
 from plugin.ports import TicketChange, TicketSystem
+from plugin.store.cases import RESTORED, SentNote
 
 STATE_TAGS = frozenset(rules.TAG_OF.values())
 
@@ -101,6 +102,13 @@ def _value(state: TicketChange) -> str:
     return _fingerprint(sorted(state.tags or ()), dict(state.fields))
 
 
+def _still_on_its_way(case: Case, left: timedelta) -> OutcomeUnknown:
+    message = "it was sent, no answer came, and it is not there; the ticket system may still be at work on it"
+    error = OutcomeUnknown(case.source, f"looking for a note on ticket {case.ticket}", message)
+    error.retry_after = left.total_seconds()
+    return error
+
+
 def _log_refusal(case: Case, refusal: str) -> None:
     log("annotate.refused", logging.ERROR, source=case.source, ticket=case.ticket, error=refusal)
 
@@ -170,32 +178,51 @@ class Annotation:
         except NotFound:
             log("ticket.gone", logging.WARNING, source=case.source, ticket=case.ticket)
 
-    def _missing(self, case: Case) -> Iterator[Note]:
-        """The notes that are due and not on the ticket."""
-        referrals = sum("/refer-to-security" in note.key for note, _ in self._store.notes(case.id))
+    def say_reply_was_not_sent(self, case: Case, why: str) -> None:
+        """An agent believes that the customer has been answered."""
+        key = note_key(case, "reply-not-sent")
+        facts = replace(self._facts(case), reason=why)
+        with self._store.change() as change:
+            change.intend(case.id, self._texts.note(NoteKind.REPLY_NOT_SENT, key=key, facts=facts), self._work.clock())
+            change.put_task(posting(case, key))
+
+    def _missing(self, case: Case) -> Iterator[SentNote]:
+        """The notes that are due and not on the ticket, each to be sent now and by nobody else."""
+        referrals = sum("/refer-to-security" in sent.note.key for sent in self._store.notes(case.id))
         for kind, occasion in due_notes(case, referrals=referrals):
             key = note_key(case, occasion)
-            new = None if self._store.note(key) else self._texts.note(kind, key=key, facts=self._facts(case))
-            if new is not None and self._intend(case, new):
-                yield new
-            else:
-                yield from self._unsent(case, key)
+            if self._store.note(key) is None:
+                note = self._texts.note(kind, key=key, facts=self._facts(case))
+                with self._store.change() as change:
+                    change.intend(case.id, note, self._work.clock())
+            yield from self._unsent(case, key)
 
-    def _intend(self, case: Case, note: Note) -> bool:
-        """Commit that the note is meant to be there; whether nobody has before."""
-        with self._store.change() as change:
-            return change.intend(case.id, note, self._work.clock())
+    def _unsent(self, case: Case, key: str) -> Iterator[SentNote]:
+        """The note of this key, unless it is on the ticket or may still be on its way there.
 
-    def _unsent(self, case: Case, key: str) -> Iterator[Note]:
-        """The note of this key, unless it is on the ticket; one that was sent without an answer is looked for there."""
-        row = self._store.note(key)
-        if row is None or row[1] is not None:
+        One that was sent without an answer is looked for on the ticket. It is sent again only once the ticket system
+        can no longer be at work on it, or where that makes one note of both.
+        """
+        sent = self._store.note(key)
+        if sent is None or sent.done_at is not None:
             return
-        note = row[0]
-        if self._sources[case.source].has_note(case.ticket, key):
-            self._remember(case, note, None)
-        else:
-            yield note
+        if self._is_there(case, sent):
+            self._remember(case, sent.note, None)
+            return
+        now = self._work.clock()
+        if sent.sent_at is not None and not self._sources[case.source].abilities.one_note_per_key:
+            left = sent.sent_at + self._work.procedure.note_settles_within - now
+            if left > timedelta(0):
+                raise _still_on_its_way(case, left)
+        with self._store.change() as change:
+            is_ours = change.send_anew(sent, now)
+        if is_ours:
+            yield replace(sent, sent_at=now)
+
+    def _is_there(self, case: Case, sent: SentNote) -> bool:
+        """A note that never was on its way is not there, unless our databases come from a backup."""
+        may_be = sent.sent_at is not None or self._store.mark(RESTORED) is not None
+        return may_be and self._sources[case.source].has_note(case.ticket, sent.note.key)
 
     def _unshown(self, case: Case) -> TicketChange | None:
         """Tag and fields of the case that leads the ticket, unless the ticket shows just these."""
@@ -206,12 +233,19 @@ class Annotation:
         )
         return None if self._store.mark(_mark(case)) == _value(state) else state
 
-    def _write(self, case: Case, note: Note | None, state: TicketChange | None) -> None:
+    def _write(self, case: Case, sent: SentNote | None, state: TicketChange | None) -> None:
         if state is not None:
             with self._store.change() as change:
                 change.set_mark(_mark(case), "")  # a write that fails halfway must not leave the mark of before
+        note = sent.note if sent is not None else None
         wanted = replace(state or TicketChange(), note=note)
-        refusals = self._sources[case.source].write(case.ticket, wanted)
+        try:
+            refusals = self._sources[case.source].write(case.ticket, wanted)
+        except RemoteError as error:
+            if sent is not None and error.was_surely_not_done:
+                with self._store.change() as change:
+                    change.send_anew(sent, None)
+            raise
         self._remember(case, note, None if refusals else state)
         for refusal in refusals:
             _log_refusal(case, refusal)

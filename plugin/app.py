@@ -17,9 +17,11 @@ from sqlalchemy.engine import make_url
 from plugin import checking, mail_tenants, panel, status_pages
 from plugin import checklist as checklists
 from plugin.annotation import Annotation
+from plugin.attempts import Attempts
 from plugin.casework import Casework
 from plugin.desk import Desk
 from plugin.errors import SettingsError
+from plugin.http import Traffic
 from plugin.log import MaskingFormatter
 from plugin.manifest import manifest
 from plugin.model import Case
@@ -30,6 +32,9 @@ from plugin.store import migrations
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
 from plugin.store.engine import open_engine
+from plugin.store.locks import Locks, open_locks
+from plugin.store.outbox import Outbox
+from plugin.traffic import LimitedTraffic
 from plugin.workflow import Workflow
 from webhooks import receiver, ticket_systems
 from webhooks.ticket_systems import installable, installer
@@ -54,23 +59,39 @@ class Parts:
 
     settings: Settings
     clock: Callable[[], datetime] = now
+    is_worker: bool = False  # its requests to other systems are limited, over all workers
 
     @cached_property
     def sources(self) -> dict[str, TicketSystem]:
         """The configured ticket systems by name."""
-        return {name: ticket_systems.connect(name, chosen) for name, chosen in self.settings.sources.items()}
+        return {
+            name: ticket_systems.connect(name, chosen, self.traffic) for name, chosen in self.settings.sources.items()
+        }
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        """What goes on around every request to another system."""
+        if not self.is_worker:
+            return Traffic()
+        systems = {**self.settings.sources, **self.settings.mail_tenants}
+        at_once = {name: int(chosen["calls_at_once"]) for name, chosen in systems.items()}
+        return LimitedTraffic(self.locks, at_once, lambda _call: None)
 
     @cached_property
     def tenant(self) -> MailTenant:
         """The mail tenant; the settings allow exactly one."""
         ((name, chosen),) = self.settings.mail_tenants.items()
-        return mail_tenants.connect(name, chosen, self.clock)
+        return mail_tenants.connect(name, chosen, self.clock, self.traffic)
+
+    @cached_property
+    def _cases(self) -> Database:
+        return open_engine(self.settings.cases_url)
 
     @cached_property
     def casework(self) -> Casework:
         """Cases and their checklist."""
         return Casework(
-            store=CaseStore(open_engine(self.settings.cases_url)),
+            store=CaseStore(self._cases),
             checklist=checklists.load(self.settings.checklist_file or checklists.default_path()),
             procedure=self.settings.procedure,
             clock=self.clock,
@@ -101,13 +122,38 @@ class Parts:
         )
 
     @cached_property
-    def engine(self) -> "Engine":
-        """What runs the procedure; imported here because the web process does without it."""
-        from plugin.engine import Engine
+    def outbox(self) -> Outbox:
+        """The tasks and what became of them."""
+        return Outbox(self._cases)
 
+    @cached_property
+    def locks(self) -> Locks:
+        """What makes one worker the only one to do a thing."""
+        return open_locks(self.settings.engine_url)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """What runs the workflow's tasks."""
+        return Attempts(
+            tasks=self.workflow.tasks(),
+            outbox=self.outbox,
+            locks=self.locks,
+            procedure=self.settings.procedure,
+            clock=self.clock,
+            give_up=self.workflow.give_up,
+        )
+
+    def engine(self) -> "Engine":
+        """The durable engine over it; imported here because the web process does without it."""
+        from plugin.engine import Engine
+        from plugin.upkeep import Upkeep
+
+        upkeep = Upkeep(outbox=self.outbox, locks=self.locks, clock=self.clock, tidy=lambda _forget: 0)
         return Engine(
             url=self.settings.engine_url,
-            tasks=self.workflow.tasks(),
+            attempts=self.attempts,
+            locks=self.locks,
+            upkeep=upkeep,
             store=self.casework.store,
             deliveries=self.deliveries,
             sources=self.sources,

@@ -85,8 +85,6 @@ def web(path: Path, end_with_parent: bool) -> None:
 @END_WITH_PARENT
 def worker(path: Path, end_with_parent: bool) -> None:
     """Run the worker: the procedure."""
-    from sqlalchemy.engine import make_url
-
     from plugin import serving
     from plugin.app import set_up_logging
 
@@ -94,13 +92,13 @@ def worker(path: Path, end_with_parent: bool) -> None:
         set_up_logging()
         if end_with_parent:
             serving.end_with_parent()
-        parts = _made_ready(path)
+        parts = _made_ready(path, is_worker=True)
         stopped = threading.Event()
         _on_signals(stopped.set)
-        database = make_url(parts.settings.engine_url).database or "engine"
-        parts.engine.start(Path(database).with_suffix(".lock"))
+        engine = parts.engine()
+        engine.start()
         stopped.wait()
-        parts.engine.stop()
+        engine.stop()
 
 
 @main.group()
@@ -185,11 +183,11 @@ def demo(once: bool, port: int | None) -> None:
         sys.exit(play(once=once, port=port))
 
 
-def _made_ready(path: Path) -> "Parts":
+def _made_ready(path: Path, *, is_worker: bool = False) -> "Parts":
     """Everything checked before anything is done, and the databases in their newest form."""
     from plugin.app import Parts
 
-    parts = Parts(_settings(path))
+    parts = Parts(_settings(path), is_worker=is_worker)
     parts.check()
     parts.migrate()
     return parts

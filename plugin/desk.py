@@ -26,7 +26,7 @@ from plugin.model import (
     Role,
     Task,
 )
-from plugin.naming import account_lane, note_key, ticket_lane
+from plugin.naming import account_lane, note_key, posting
 from plugin.notes.texts import ReplyKind, Texts, public_note, says_too_much
 from plugin.ports import MailTenant
 from plugin.rules import Gate
@@ -87,7 +87,7 @@ class Desk:
         """One case as this agent sees it."""
         standing = self._work.standing(case)
         relied = self._work.relied(case)
-        written = tuple(Written(note=note, posted_at=at) for note, at in self._store.notes(case.id))
+        written = tuple(Written(note=row.note, posted_at=row.done_at) for row in self._store.notes(case.id))
         reply = REPLY_FOR.get(case.state)
         return CaseView(
             case=case,
@@ -228,16 +228,12 @@ class Desk:
                 "names addresses, reasons or findings."
             )
         note = public_note(_reply_key(case, kind), text)
-        task = Task(
-            id=f"post:{note.key}",
-            name="post",
-            args={"case": case.id, "key": note.key},
-            lane=ticket_lane(case.source, case.ticket),
-        )
         with self._store.change() as change:
             if not change.intend(case.id, note, self._work.clock()):
                 raise NotAllowed("This reply was sent before.")
-            return self._work.save_in(change, case, "Sent the reply to the customer.", agent=agent, tasks=[task])
+            return self._work.save_in(
+                change, case, "Sent the reply to the customer.", agent=agent, tasks=[posting(case, note.key)]
+            )
 
     # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,59 +1,52 @@
 """The workflow engine (DBOS Transact) and its way in: accepted events and called-for tasks become durable work.
 
 Everything that waits is a row: an event waits in the deliveries database until `relay` has put it into the outbox, a
-task waits in the outbox until the engine has it on disk, a task for later waits in the engine as a delayed one. Tasks
-are at-least-once; each does only what is not done yet. A task that fails is followed by its next attempt, after a pause
-that grows; one that nobody can finish ends loudly, never silently.
+task waits in the outbox until the engine has it on disk, a task for later waits in the engine as a delayed one. What
+became of a task is in the outbox again (`plugin.attempts`), so the engine's database could be made anew from there.
+
+On SQLite one worker runs it; on PostgreSQL any number do, each by a name that is its own by a lock. One of them leads:
+it relays, hands over, scans and keeps house. What a worker leaves behind when it ends is taken over by another one.
 """
 
-import fcntl
 import logging
+import os
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
-from plugin import rules
-from plugin.errors import RemoteError, SettingsError, StorageError, TransientError
+from plugin.attempts import Attempts
+from plugin.errors import RemoteError, StorageError
 from plugin.log import log
 from plugin.model import Task
 from plugin.ports import TicketSystem
 from plugin.relay import relay, row_of, scan, task_of
 from plugin.settings import Procedure
-from plugin.store.cases import CaseStore, Stale
+from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
-
-EVENTS_AT_ONCE = 8
-"""Threads that work through a batch."""
-
-GIVE_UP_AFTER = timedelta(days=3)
-"""So long a failing task is tried again; outages end, and so does waiting."""
-
-BUGS_FORGIVEN = 5
-"""So often a task is tried again that fails by no known error."""
+from plugin.store.locks import Locks, take_name
+from plugin.upkeep import Upkeep
 
 RELAY_PAUSE = 0.1  # seconds
-
-
-class Stopped(BaseException):
-    """The worker ends with a task unfinished. DBOS records any `Exception` as the task's end; this is none."""
+LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
+LEADER = "leader"
+LOCKS_LOST = 70  # EX_SOFTWARE of sysexits.h; whoever started the worker starts it again
 
 
 class Engine:
-    """Runs the workflow's tasks on DBOS. One a process; on SQLite one process a database."""
+    """Runs the workflow's tasks on DBOS. One a process."""
 
     def __init__(
         self,
         *,
         url: str,
-        tasks: Mapping[str, Callable[[Mapping[str, Any]], None]],
+        attempts: Attempts,
+        locks: Locks,
+        upkeep: Upkeep,
         store: CaseStore,
         deliveries: DeliveryStore,
         sources: Mapping[str, TicketSystem],
@@ -61,35 +54,38 @@ class Engine:
         clock: Callable[[], datetime],
     ) -> None:
         self._url = url
-        self._tasks = {**tasks, "handle_events": self._handle_events}
+        self._attempts = attempts
+        self._locks = locks
+        self._upkeep = upkeep
         self._store = store
         self._deliveries = deliveries
         self._sources = sources
         self._procedure = procedure
         self._clock = clock
-        self._stop = threading.Event()
+        self._stop = attempts.stopping
+        self._leads = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._slot: IO[str] | None = None
 
-    def start(self, lock: Path) -> None:
-        """Take the worker's slot, recover what an earlier worker left, and begin."""
-        self._slot = _take_slot(lock)
+    def start(self) -> None:
+        """Take a worker's name, recover what an earlier one of this name left, and begin."""
+        name = take_name(self._locks, self._url)
+        self._attempts.worker = self._upkeep.worker = name
         try:
-            self._launch()
+            self._launch(name)
         except SQLAlchemyError as error:
             why = getattr(error, "orig", None) or type(error).__name__
             raise StorageError(f"the engine's database could not be used: {why}") from error
-        for target in (self._relay_for_ever, self._scan_for_ever):
+        for target in (self._look_for_ever, self._relay_for_ever, self._scan_for_ever, self._keep_house_for_ever):
             thread = threading.Thread(target=target, name=target.__name__, daemon=True)
             thread.start()
             self._threads.append(thread)
-        log("worker.started")
+        log("worker.started", worker=name)
 
-    def _launch(self) -> None:
+    def _launch(self, name: str) -> None:
         config: DBOSConfig = {
             "name": "m365-unblock",
             "system_database_url": self._url,
-            "executor_id": "worker-1",  # fixed: DBOS recovers only what its own id has left
+            "executor_id": name,  # DBOS recovers only what its own id has left
             "application_version": "1",  # constant: its default, a hash of the source, strands work at every upgrade
             "serializer": DBOSPortableJSONSerializer(),
             "max_executor_threads": 32,
@@ -97,9 +93,10 @@ class Engine:
         }
         DBOS(config=config)
 
-        @DBOS.workflow(name="task", max_recovery_attempts=10)
+        @DBOS.workflow(name="task", max_recovery_attempts=None)  # `Attempts` counts, and says what it gives up
         def work(row: dict[str, Any]) -> None:
-            DBOS.run_step({"name": row["name"]}, self.attempt, task_of(row))
+            with self._upkeep.running(row["id"]):
+                DBOS.run_step({"name": row["name"]}, self._attempts.attempt, task_of(row))
 
         DBOS.launch()
         DBOS.register_queue("events", worker_concurrency=4, polling_interval_sec=0.1, on_conflict="always_update")
@@ -117,16 +114,57 @@ class Engine:
         for thread in self._threads:
             thread.join(timeout=5)
         DBOS.destroy(workflow_completion_timeout_sec=5)
-        if self._slot is not None:
-            self._slot.close()
+        self._locks.close()
         log("worker.stopped")
 
-    # ── the way in ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what goes on for ever ────────────────────────────────────────────────────────────────────────────────────
+
+    def _look_for_ever(self) -> None:
+        """Every worker says that it is there and looks after those that are not; one leads."""
+        while not self._stop.is_set():
+            if not self._locks.are_held():
+                # Another worker may be taking our work over by now: nothing more may be done in this name.
+                log("worker.locks_lost", logging.CRITICAL)
+                os._exit(LOCKS_LOST)
+            self._unharmed("look", self._look)
+            self._stop.wait(LOOK_PAUSE)
+
+    def _look(self) -> int:
+        if not self._leads.is_set() and self._locks.take(LEADER):
+            log("worker.leads")
+            self._leads.set()
+        return self._upkeep.look()
 
     def _relay_for_ever(self) -> None:
-        while not self._stop.is_set():
-            if not self._unharmed("relay", lambda: relay(self._deliveries, self._store) + self._hand_over()):
+        while self._is_leading():
+            if not self._unharmed("relay", self._relay):
                 self._stop.wait(RELAY_PAUSE)
+
+    def _relay(self) -> int:
+        return relay(self._deliveries, self._store, self._clock()) + self._hand_over()
+
+    def _scan_for_ever(self) -> None:
+        every = self._procedure.scan_every.total_seconds()
+        while every and self._is_leading():
+            for source, system in self._sources.items():
+                if system.abilities.scan:
+                    self._unharmed(f"scan.{source}", partial(self._scan, source, system))
+            self._stop.wait(every)
+
+    def _scan(self, source: str, system: TicketSystem) -> int:
+        return scan(source, system, self._store, back=self._procedure.scan_back, now=self._clock())
+
+    def _keep_house_for_ever(self) -> None:
+        while self._is_leading():
+            self._unharmed("upkeep", self._upkeep.keep_house)
+            self._stop.wait(self._upkeep.pause)
+
+    def _is_leading(self) -> bool:
+        """Wait until this worker leads; False once it is to stop."""
+        while not self._leads.wait(0.5):
+            if self._stop.is_set():
+                return False
+        return not self._stop.is_set()
 
     def _unharmed(self, name: str, work: Callable[[], int]) -> int:
         """Do a round of what goes on for ever; a failing round is told and the next one tries again."""
@@ -138,9 +176,11 @@ class Engine:
             logging.getLogger("m365-unblock").exception("%s.bug", name)
         return 0
 
+    # ── the way in ───────────────────────────────────────────────────────────────────────────────────────────────
+
     def _hand_over(self) -> int:
         """Give waiting tasks to DBOS; one it has already is ignored by its id."""
-        tasks = self._store.waiting_tasks(100)
+        tasks: Sequence[Task] = self._store.waiting_tasks(100)
         for task in tasks:
             self._enqueue(task)
         if tasks:
@@ -161,85 +201,3 @@ class Engine:
         if task.lane:
             options["queue_partition_key"] = task.lane
         DBOS.enqueue_workflow_with_options(options, row_of(task))  # type: ignore[arg-type]
-
-    def _scan_for_ever(self) -> None:
-        every = self._procedure.scan_every.total_seconds()
-        while every and not self._stop.is_set():
-            for source, system in self._sources.items():
-                if system.abilities.scan:
-                    self._unharmed(f"scan.{source}", partial(self._scan, source, system))
-            self._stop.wait(every)
-
-    def _scan(self, source: str, system: TicketSystem) -> int:
-        return scan(source, system, self._store, back=self._procedure.scan_back, now=self._clock())
-
-    # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def attempt(self, task: Task) -> None:
-        """Run a task; where it fails, its next attempt is in the outbox when this returns."""
-        again = self._run(task)
-        while again is not None and not self._put(again):
-            if self._stop.wait(1.0):
-                raise Stopped("while the cases database took nothing; recovered at the next start")
-
-    def _put(self, task: Task) -> bool:
-        """A next attempt must not be lost because the cases database is busy."""
-        try:
-            with self._store.change() as change:
-                change.put_task(task)
-        except StorageError as error:
-            log("task.not_kept", logging.ERROR, task=task.id, error=str(error))
-            return False
-        return True
-
-    def _run(self, task: Task) -> Task | None:
-        """Run a task; its next attempt if it has to be tried again."""
-        try:
-            self._tasks[task.name](task.args)
-        except Stale:
-            return self._next(task, timedelta(0))
-        except (RemoteError, StorageError) as error:
-            return self._after_failure(task, error)
-        except Exception:  # the worker's outermost loop: a bug in one task must not stop the others
-            logging.getLogger("m365-unblock").exception("task.bug task=%s", task.id)
-            is_over = task.attempt >= BUGS_FORGIVEN
-            return self._next_unless(is_over, task, self._procedure.retry_pause_at_most)
-        return None
-
-    def _after_failure(self, task: Task, error: RemoteError | StorageError) -> Task | None:
-        chosen = self._procedure
-        pause = rules.pause(task.attempt, first=chosen.retry_first_after, at_most=chosen.retry_pause_at_most)
-        if isinstance(error, TransientError) and error.retry_after is not None:
-            pause = max(pause, timedelta(seconds=min(error.retry_after, 3600)))
-        log("task.again", logging.WARNING, task=task.id, after=pause.total_seconds(), error=str(error))
-        return self._next_unless(task.attempt * chosen.retry_pause_at_most > GIVE_UP_AFTER, task, pause)
-
-    def _next_unless(self, is_over: bool, task: Task, pause: timedelta) -> Task | None:
-        if is_over:
-            log("task.dead", logging.CRITICAL, task=task.id, name=task.name, attempts=task.attempt + 1)
-            return None
-        return self._next(task, pause)
-
-    def _next(self, task: Task, pause: timedelta) -> Task:
-        attempt = task.attempt + 1
-        base = task.id.removesuffix(f"~{task.attempt}") if task.attempt else task.id
-        return replace(task, id=f"{base}~{attempt}", attempt=attempt, not_before=self._clock() + pause)
-
-    def _handle_events(self, args: Mapping[str, Any]) -> None:
-        """A batch: each ticket once, however many of its events are in it; a failing one goes its own way."""
-        with ThreadPoolExecutor(EVENTS_AT_ONCE) as pool:
-            list(pool.map(self.attempt, (task_of(row) for row in args["tasks"])))
-
-
-def _take_slot(lock: Path) -> IO[str]:
-    """The lock that makes this process the one worker of its databases; given back by the system at its end."""
-    try:
-        slot = lock.open("w")
-    except OSError as error:
-        raise SettingsError(f"cannot open {lock}, which makes sure of one worker: {error.strerror}") from error
-    try:
-        fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        slot.close()
-        raise SettingsError(f"another worker is running on these databases (it holds {lock}); stop it first") from error
-    return slot

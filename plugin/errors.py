@@ -56,6 +56,11 @@ class RemoteError(PluginError):
         self.status = status  # HTTP status, where there was one
         self.problem = problem  # RFC 9457 problem type, where there was one
 
+    @property
+    def was_surely_not_done(self) -> bool:
+        """Whether a write that ended like this has surely changed nothing over there (`plugin.http.Remote.call`)."""
+        return False
+
 
 class TransientError(RemoteError):
     """Trying again later makes sense."""
@@ -65,6 +70,11 @@ class TransientError(RemoteError):
 
 class Unreachable(TransientError):
     """No connection; nothing was sent."""
+
+    @property
+    def was_surely_not_done(self) -> bool:
+        """Yes."""
+        return True
 
 
 class Throttled(TransientError):
@@ -76,6 +86,11 @@ class Throttled(TransientError):
         super().__init__(system, doing, message, status=status)
         self.retry_after = retry_after
 
+    @property
+    def was_surely_not_done(self) -> bool:
+        """After 429; a gateway may say 503 after the work was done."""
+        return self.status == 429
+
 
 class OutcomeUnknown(TransientError):
     """The request went out and no clear answer came back: a write may have been done."""
@@ -83,6 +98,11 @@ class OutcomeUnknown(TransientError):
 
 class PermanentError(RemoteError):
     """The same request will fail again."""
+
+    @property
+    def was_surely_not_done(self) -> bool:
+        """Unless it was answered as done, but not in a way that can be read."""
+        return self.status is None or self.status >= 300
 
 
 class NotFound(PermanentError):

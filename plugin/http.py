@@ -9,16 +9,20 @@ import json as json_codec
 import re
 import ssl
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from time import monotonic
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import parse_url
 
+from plugin import trace
 from plugin.errors import (
     Denied,
     NotFound,
@@ -29,6 +33,8 @@ from plugin.errors import (
     Throttled,
     Unreachable,
 )
+from plugin.log import masked
+from plugin.model import Call
 from plugin.transport import BoundedSession, why_unsent
 
 MAX_BODY = 16 * 1024 * 1024
@@ -68,12 +74,25 @@ class Reply:
             ) from error
 
 
+class Traffic:
+    """What goes on around every request; this one keeps it with the attempt that makes it, and holds nothing up."""
+
+    def slot(self, system: str) -> AbstractContextManager[object]:  # noqa: ARG002 - others look at it
+        """Room for one request to a system, which may have to be waited for."""
+        return nullcontext()
+
+    def done(self, call: Call) -> None:
+        """A request was made and answered, or failed."""
+        trace.keep(call)
+
+
 class Remote:
     """A base address, a token and a pooled session. `system` names it in errors.
 
     `scheme` is the word before the token, for a system that wants another than Bearer (RFC 6750). `ca_file` names
     certificates to trust instead of the usual ones. `answer_seconds` is how long an answer may take, from the request's
     last byte to the answer's last byte.
+    `traffic` hears of every request.
     """
 
     def __init__(
@@ -85,8 +104,10 @@ class Remote:
         scheme: str = "Bearer",
         ca_file: str | None = None,
         answer_seconds: float = ANSWER_SECONDS,
+        traffic: Traffic | None = None,
     ) -> None:
         self.system = system
+        self._traffic = traffic or Traffic()
         self.base_url = base_url.rstrip("/")
         origin = _origin(base_url)
         if origin is None:
@@ -136,6 +157,38 @@ class Remote:
         if not self.is_ours(url):
             raise PermanentError(self.system, doing, "not sent: the address is not on the configured host")
         prepared = self._prepare(doing, requests.Request(method, url, headers=headers, params=params, json=json))
+        with self._traffic.slot(self.system):
+            at, began = datetime.now(UTC), monotonic()
+            try:
+                reply = self._send(prepared, doing)
+            except RemoteError as error:
+                self._traffic.done(self._told(prepared, doing, at, began, error.status, error.message))
+                raise
+            self._traffic.done(self._told(prepared, doing, at, began, reply.status, f"{len(reply.body)} bytes"))
+            return reply
+
+    def _told(
+        self,
+        request: requests.PreparedRequest,
+        doing: str,
+        at: datetime,
+        began: float,
+        status: int | None,
+        answer: str,
+    ) -> Call:
+        return Call(
+            at=at,
+            system=self.system,
+            doing=masked(doing),
+            method=request.method or "",
+            path=masked(urlsplit(request.url or "").path),
+            sent=_what_was_sent(request.body),
+            status=status,
+            answer=masked(answer),
+            seconds=round(monotonic() - began, 3),
+        )
+
+    def _send(self, prepared: requests.PreparedRequest, doing: str) -> Reply:
         try:
             with self._session.send(prepared, timeout=self._timeout, allow_redirects=False, stream=True) as response:
                 return self._read(response, doing)
@@ -197,6 +250,18 @@ class Remote:
         for pattern in NOT_FOR_PEOPLE:
             text = pattern.sub("…", text)
         return "".join(c if c.isprintable() else " " for c in text).strip()[:MAX_TITLE]
+
+
+def _what_was_sent(body: object) -> str:
+    """The size of a body and the names at its top; nothing of what it says."""
+    if not isinstance(body, bytes):
+        return ""
+    try:
+        document = json_codec.loads(body)
+    except ValueError:
+        document = None
+    names = ", ".join(document) if isinstance(document, dict) else ""
+    return f"{len(body)} bytes" + (f": {names}" if names else "")
 
 
 def _check_certificates(system: str, ca_file: str) -> None:

@@ -4,7 +4,7 @@ Enum values are the words on the agent's screen. Moments named ``…_at`` are aw
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -421,3 +421,56 @@ class Task:
     lane: str = ""  # tasks of one lane run one at a time; empty: no lane
     not_before: datetime | None = None
     attempt: int = 0
+    cause: str = ""  # the `base` of what it is done for, such as ``handle:evt_…``; empty for a cause of its own
+    crashes: int = 0  # how often the worker has ended while it ran; more than none is a suspect, which runs alone
+
+    @property
+    def base(self) -> str:
+        """The id without the number of the attempt: the same for all attempts."""
+        return self.id.removesuffix(f"~{self.attempt}") if self.attempt else self.id
+
+    def next(self, not_before: datetime) -> "Task":
+        """The next attempt."""
+        attempt = self.attempt + 1
+        return replace(self, id=f"{self.base}~{attempt}", attempt=attempt, not_before=not_before)
+
+
+class Outcome(StrEnum):
+    """How one attempt at a task ended."""
+
+    DONE = "done"
+    AGAIN = "failed, tried again"
+    CRASHED = "ended its worker, tried again"
+    COVERED = "covered by a later event of the same ticket"
+    SPLIT = "split"  # a batch that ended its worker: each event goes its own way
+    DEAD = "dead"  # nobody tries it again by itself
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One request to another system and its answer, without bodies and secrets."""
+
+    at: datetime
+    system: str
+    doing: str
+    method: str
+    path: str  # without the query, mail addresses masked
+    sent: str  # what the body was, such as ``312 bytes: key, visibility``; empty without one
+    status: int | None  # None where no answer came
+    answer: str  # its size, or what was wrong
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRecord:
+    """One attempt at a task, as it is kept."""
+
+    task: Task
+    handed_at: datetime | None = None  # when the engine had it on disk
+    starts: int = 0  # more than one: its worker ended in the middle
+    started_at: datetime | None = None
+    worker: str = ""
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    error: str = ""
+    calls: tuple[Call, ...] = ()

@@ -42,6 +42,13 @@ def mending(case: Case, at: datetime) -> Task:
     return replace(annotation(case), id=f"mend:{case.id}:{at.isoformat()}")
 
 
+def posting(case: Case, key: str) -> Task:
+    """Put a note that is meant to be on the ticket there."""
+    return Task(
+        id=f"post:{key}", name="post", args={"case": case.id, "key": key}, lane=ticket_lane(case.source, case.ticket)
+    )
+
+
 def reread(case: Case) -> Task:
     """Read the account again until it can be read; an agent has settled it, so no event would."""
     return Task(id=f"reread:{case.id}:{case.version}", name="reread", args={"case": case.id}, lane=account_lane(case))

@@ -24,6 +24,7 @@ class Abilities:
     """What a ticket system can do, as declared in plugin.json under its name."""
 
     notes_by_key: bool  # a note can be found by its key
+    one_note_per_key: bool  # a note sent twice with the same key is one note, by the system's own doing
     tags: bool
     fields: bool
     panel: bool

@@ -4,7 +4,7 @@ Both may run again after a crash: a task's id says what it is for, so the same w
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,20 +17,24 @@ from plugin.store.deliveries import DeliveryStore, StoredEvent
 BATCH = 25
 """Events handed over at once: one workflow of one step for all of them."""
 
+KNOWN = frozenset(field.name for field in fields(Task))
 
-def relay(deliveries: DeliveryStore, store: CaseStore) -> int:
+
+def relay(deliveries: DeliveryStore, store: CaseStore, now: datetime) -> int:
     """Put accepted events into the outbox, one batch, and remember how far; how many there were."""
     events = deliveries.events_after(int(store.mark("relayed") or 0), BATCH)
     if not events:
         return 0
-    tasks = {(row.event.source, row.event.ticket): _handling(row) for row in events}
+    last = {(row.event.source, row.event.ticket): _handling(row) for row in events}
+    members = list(last.values())
     batch = Task(
         id=f"events:{events[0].seq}-{events[-1].seq}",
         name="handle_events",
-        args={"tasks": [row_of(task) for task in tasks.values()]},
+        args={"tasks": [row_of(task) for task in members]},
     )
+    covered = [task for task in map(_handling, events) if task not in members]
     with store.change() as change:
-        change.put_task(batch)
+        change.put_batch(batch, members, covered=covered, at=now)
         change.set_mark("relayed", str(events[-1].seq))
     return len(events)
 
@@ -72,6 +76,6 @@ def row_of(task: Task) -> dict[str, Any]:
 
 
 def task_of(row: Mapping[str, Any]) -> Task:
-    """The reverse of `row_of`."""
+    """The reverse of `row_of`; what a newer or older version says more or less of a task is left out."""
     not_before = datetime.fromisoformat(row["not_before"]) if row["not_before"] else None
-    return Task(**{**row, "not_before": not_before})
+    return Task(**{name: row[name] for name in KNOWN if name in row} | {"not_before": not_before})

@@ -34,6 +34,7 @@ class Procedure:
     unreachable_note_after: timedelta
     retry_first_after: timedelta
     retry_pause_at_most: timedelta
+    note_settles_within: timedelta
     scan_every: timedelta
     scan_back: timedelta
 

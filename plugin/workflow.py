@@ -24,6 +24,7 @@ from plugin.asking import Asker, Pressing
 from plugin.casework import Casework, told
 from plugin.docket import Docket
 from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, RemoteError, TransientError
+from plugin.giving_up import GivingUp
 from plugin.log import log
 from plugin.model import (
     AccountStatus,
@@ -74,6 +75,8 @@ class Workflow:
         self._domains = domains
         self._asker = Asker(casework, tenant)
         self._docket = Docket(casework)
+        self._giving_up = GivingUp(casework, annotation)
+        self.give_up = self._giving_up.tell
 
     def tasks(self) -> Mapping[str, Callable[[Mapping[str, Any]], None]]:
         """The tasks by name, each taking its arguments as JSON."""
@@ -116,6 +119,7 @@ class Workflow:
                 failures.append(error)
         if failures:
             raise failures[0]
+        self._giving_up.checked(source, ticket.id)
 
     def look_up(self, ticket: Ticket, finding: Finding, done: set[str]) -> None:
         """Whose account a finding is about, and what the tenant says of it; `done` are the accounts dealt with."""

@@ -20,8 +20,8 @@ from plugin.demo import tenant as demo_tenant
 from plugin.demo.desk.records import Person
 from plugin.demo.serving import RunningServer, bind, serve
 from plugin.desk import Desk
-from plugin.engine import Engine, relay, scan
 from plugin.model import Agent, Case, CaseState, Role, Task
+from plugin.relay import relay, scan
 from plugin.settings import load
 
 START = datetime(2026, 11, 24, 14, 5, tzinfo=UTC)
@@ -179,9 +179,8 @@ class World:
         self._work_off()
 
     def _work_off(self) -> None:
-        engine: Engine = self.parts.engine
         while True:
-            while relay(self.parts.deliveries, self.store):
+            while relay(self.parts.deliveries, self.store, self.clock()):
                 pass
             due = [task for task in self.store.waiting_tasks(1000) if _is_due(task, self.clock())]
             if not due:
@@ -189,7 +188,7 @@ class World:
             for task in due:
                 with self.store.change() as change:
                     change.handed([task], self.clock())
-                engine.attempt(task)
+                self.parts.attempts.attempt(task)
 
     def pass_time(self, **by: float) -> None:
         """Time passes in steps, so that what is due in between happens in between."""

@@ -13,6 +13,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "words": (("plugin.model", "plugin.errors"), ("words",)),
     "manifest": (("plugin.manifest",), ("words",)),
     "log": (("plugin.log",), ()),
+    "trace": (("plugin.trace",), ("words",)),
     "triage": (("plugin.triage",), ("words", "triage")),
     "checklist": (("plugin.checklist",), ("words",)),
     "notes": (("plugin.notes",), ("words", "notes")),
@@ -25,8 +26,9 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("words", "manifest", "settings"),
     ),
     "ports": (("plugin.ports",), ("words",)),
-    "http": (("plugin.http", "plugin.transport"), ("words", "http")),
-    "store": (("plugin.store",), ("words", "store")),
+    "http": (("plugin.http", "plugin.transport"), ("words", "log", "trace", "http")),
+    "store": (("plugin.store",), ("words", "trace", "store")),
+    "traffic": (("plugin.traffic",), ("words", "http", "store")),
     "tenants": (("plugin.mail_tenants",), ("words", "ports", "http", "tenants", "manifest")),
     "casework": (("plugin.casework",), ("words", "names", "checklist", "rules", "settings", "store")),
     "desk": (
@@ -34,12 +36,15 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("words", "names", "checklist", "rules", "notes", "ports", "casework"),
     ),
     "workflow": (
-        ("plugin.workflow", "plugin.docket", "plugin.asking", "plugin.annotation", "plugin.reading"),
-        ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "workflow"),
+        (
+            "plugin.workflow", "plugin.docket", "plugin.asking", "plugin.annotation", "plugin.giving_up",
+            "plugin.reading",
+        ),
+        ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "store", "workflow"),
     ),
     "engine": (
-        ("plugin.engine", "plugin.relay"),
-        ("words", "names", "log", "rules", "ports", "settings", "store", "engine"),
+        ("plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay"),
+        ("words", "names", "log", "trace", "rules", "ports", "settings", "store", "engine"),
     ),
     "panel": (
         ("plugin.panel",),
@@ -70,7 +75,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("plugin.app",),
         (
             "words", "log", "manifest", "settings", "checklist", "notes", "ports", "tenants", "store", "casework",
-            "desk", "workflow", "engine", "panel", "status", "checking", "receiver", "webhooks",
+            "desk", "workflow", "engine", "http", "traffic", "panel", "status", "checking", "receiver", "webhooks",
         ),
     ),
     "command": (

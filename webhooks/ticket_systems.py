@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from plugin.errors import SettingsError
+from plugin.http import Traffic
 from plugin.manifest import manifest
 from plugin.ports import Abilities, TicketSystem
 
@@ -18,13 +19,16 @@ def declared() -> dict[str, Abilities]:
     return {entry["id"]: Abilities(**entry["abilities"]) for entry in manifest()["ticket_systems"]}
 
 
-def connect(name: str, settings: Mapping[str, Any]) -> TicketSystem:
-    """The source called `name`, from its settings; `SettingsError` if they will not do. Nothing is sent yet."""
+def connect(name: str, settings: Mapping[str, Any], traffic: Traffic | None = None) -> TicketSystem:
+    """The source called `name`, from its settings; `SettingsError` if they will not do. Nothing is sent yet.
+
+    `traffic` hears of every request that it makes.
+    """
     systems, system = declared(), str(settings.get("system", ""))
     if system not in systems:
         raise SettingsError(f"[sources.{name}] system: there is no {system!r}; {_known(system, list(systems))}")
     adapter = import_module(f"webhooks.{system}.adapter")
-    source: TicketSystem = adapter.connect(name, settings, systems[system])
+    source: TicketSystem = adapter.connect(name, settings, systems[system], traffic)
     return source
 
 

@@ -6,14 +6,18 @@ from importlib import import_module
 from typing import Any
 
 from plugin.errors import SettingsError
+from plugin.http import Traffic
 from plugin.manifest import manifest
 from plugin.ports import MailTenant
 
 
-def connect(name: str, settings: Mapping[str, Any], clock: Callable[[], datetime]) -> MailTenant:
+def connect(
+    name: str, settings: Mapping[str, Any], clock: Callable[[], datetime], traffic: Traffic | None = None
+) -> MailTenant:
     """The mail tenant that the settings call `name`, by its ``system``.
 
-    `clock` tells the moment of each reading, as aware UTC. Nothing is sent yet. `SettingsError` for a system that
+    `clock` tells the moment of each reading, as aware UTC; `traffic` hears of every request. Nothing is sent yet.
+    `SettingsError` for a system that
     plugin.json does not list.
     """
     known = [entry["id"] for entry in manifest()["mail_tenants"]]
@@ -21,5 +25,5 @@ def connect(name: str, settings: Mapping[str, Any], clock: Callable[[], datetime
     if system not in known:
         raise SettingsError(f"mail_tenants.{name}.system: {system!r} is not one of {', '.join(known)}")
     # Imported only when it is configured, so that no site needs what another site's tenant needs.
-    tenant: MailTenant = import_module(f"{__name__}.{system}").connect(name, settings, clock)
+    tenant: MailTenant = import_module(f"{__name__}.{system}").connect(name, settings, clock, traffic)
     return tenant

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, RemoteError, Throttled
-from plugin.http import Remote, Reply
+from plugin.http import Remote, Reply, Traffic
 from plugin.mail_tenants.account_messages import ACCOUNT, MAX_ID, UNBLOCK_RESULT, load
 from plugin.mail_tenants.reasons import read_reason
 from plugin.model import AccountStatus, Agent, Answer, BlockedAddress, Sending, SignIn, SignInState, UnblockAnswer
@@ -33,9 +33,12 @@ NOBODY = "m365-unblock-check"  # no such account, to be asked for where nothing 
 ANSWERS = {(202, "requested"): Answer.REQUESTED, (200, "not_blocked"): Answer.NOT_BLOCKED}
 
 
-def connect(name: str, settings: Mapping[str, Any], clock: Callable[[], datetime]) -> "AccountAdmin":
+def connect(
+    name: str, settings: Mapping[str, Any], clock: Callable[[], datetime], traffic: Traffic | None = None
+) -> "AccountAdmin":
     """The tenant `name` with its settings ``url``, ``token`` and perhaps ``ca_file``."""
-    return AccountAdmin(Remote(name, settings["url"], settings["token"], ca_file=settings.get("ca_file")), clock)
+    remote = Remote(name, settings["url"], settings["token"], ca_file=settings.get("ca_file"), traffic=traffic)
+    return AccountAdmin(remote, clock)
 
 
 class AccountAdmin:

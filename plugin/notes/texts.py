@@ -29,6 +29,7 @@ class NoteKind(StrEnum):
     EARLY_COMPLAINT = "early-complaint"
     FOLLOW_UP = "follow-up"
     BULK_SENDER = "bulk-sender"
+    REPLY_NOT_SENT = "reply-not-sent"
 
 
 class ReplyKind(StrEnum):
@@ -60,6 +61,7 @@ TEMPLATES: Mapping[NoteKind, Mapping[CaseState, str]] = {
     },
     NoteKind.EARLY_COMPLAINT: dict.fromkeys(CaseState, "early-complaint.html"),
     NoteKind.BULK_SENDER: dict.fromkeys(CaseState, "bulk-sender.html"),
+    NoteKind.REPLY_NOT_SENT: dict.fromkeys(CaseState, "reply-not-sent.html"),
 }
 """Any other state has nothing of its own to say on that occasion; ``case-state.html`` names it and claims nothing."""
 

@@ -13,6 +13,7 @@ from plugin.rules.asking import (
     may_ask_again,
     outcome,
     pause,
+    scattered,
     still_listed,
     watch,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "outcome",
     "pause",
     "refers_to_security",
+    "scattered",
     "settle",
     "standing",
     "still_listed",

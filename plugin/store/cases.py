@@ -4,14 +4,13 @@ A change of state, the journal's line about it and the task it calls for commit 
 with their version: who read an older one gets `Stale` and starts over.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, delete, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import StorageError
@@ -23,17 +22,30 @@ from plugin.model import (
     GivenAnswer,
     JournalEntry,
     Note,
+    Outcome,
     Task,
     UnblockAnswer,
     Visibility,
 )
-from plugin.store import schema
-from plugin.store.engine import reading
+from plugin.store import outbox, schema
+from plugin.store.engine import insert_new, reading
 from plugin.store.rows import finding_of, finding_row, status_of, status_row
+
+RESTORED = "restored"
+"""The mark of databases that were put back from a backup: what was done after it, they do not know."""
 
 
 class Stale(StorageError):
     """Somebody else changed the case in between; read it again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SentNote:
+    """A note that is meant to be on a ticket."""
+
+    note: Note
+    sent_at: datetime | None  # when it last was on its way there
+    done_at: datetime | None  # when it surely was there
 
 
 class CaseStore:
@@ -115,39 +127,30 @@ class CaseStore:
         rows = self._all(select(table.at, table.actor, table.what).where(table.case == case_id).order_by(table.id))
         return tuple(JournalEntry(**row._mapping) for row in rows)
 
-    def notes(self, case_id: str) -> tuple[tuple[Note, datetime | None], ...]:
-        """The notes of a case with the moment each was surely on the ticket, oldest first."""
+    def notes(self, case_id: str) -> tuple[SentNote, ...]:
+        """The notes of a case, oldest first."""
         table = schema.written.c
         return self._notes(select(schema.written).where(table.case == case_id).order_by(table.intended_at, table.key))
 
-    def note(self, key: str) -> tuple[Note, datetime | None] | None:
-        """A note that is meant to be on a ticket, and when it surely was; None if it never was meant to be."""
+    def note(self, key: str) -> SentNote | None:
+        """A note that is meant to be on a ticket; None if it never was meant to be."""
         return next(iter(self._notes(select(schema.written).where(schema.written.c.key == key))), None)
 
-    def _notes(self, query: Select[Any]) -> tuple[tuple[Note, datetime | None], ...]:
+    def _notes(self, query: Select[Any]) -> tuple[SentNote, ...]:
         return tuple(
-            (
-                Note(key=row.key, visibility=Visibility(row.visibility), subject=row.subject, body_html=row.body_html),
-                row.done_at,
+            SentNote(
+                note=Note(
+                    key=row.key, visibility=Visibility(row.visibility), subject=row.subject, body_html=row.body_html
+                ),
+                sent_at=row.sent_at,
+                done_at=row.done_at,
             )
             for row in self._all(query)
         )
 
     def waiting_tasks(self, limit: int) -> tuple[Task, ...]:
         """Tasks not yet handed to the engine, in our own order."""
-        table = schema.outbox.c
-        rows = self._all(select(schema.outbox).where(table.handed_at.is_(None)).order_by(table.seq).limit(limit))
-        return tuple(
-            Task(
-                id=row.id,
-                name=row.name,
-                args=row.args,
-                lane=row.lane,
-                not_before=row.not_before,
-                attempt=row.attempt,
-            )
-            for row in rows
-        )
+        return tuple(outbox.task_in(row) for row in self._all(outbox.waiting(limit)))
 
     def mark(self, name: str) -> str | None:
         """Where somebody has got to."""
@@ -172,7 +175,7 @@ class Change:
 
     def add_case(self, case: Case) -> bool:
         """Insert a case; False if it is there already."""
-        return self._insert(schema.cases, _case_row(case))
+        return insert_new(self._connection, schema.cases, _case_row(case))
 
     def save_case(self, case: Case, **changes: Any) -> Case:
         """Write a changed case over the version it was read at; `Stale` if that is no longer the newest."""
@@ -199,7 +202,9 @@ class Change:
     def ask(self, asking: Asking) -> bool:
         """Record that an address is about to be asked for; False if this block of it was asked for before."""
         row = {field.name: getattr(asking, field.name) for field in fields(asking)}
-        return self._insert(schema.askings, row | {"answer": asking.answer.value if asking.answer else None})
+        return insert_new(
+            self._connection, schema.askings, row | {"answer": asking.answer.value if asking.answer else None}
+        )
 
     def ask_again(self, before: Asking, asking: Asking) -> Asking:
         """A named agent decided to ask once more for a block that was asked for before."""
@@ -227,19 +232,28 @@ class Change:
         self._connection.execute(update(schema.askings).where(*_is_asking(schema.askings.c, asking)).values(**values))
 
     def intend(self, case_id: str, note: Note, at: datetime) -> bool:
-        """Record that a note is about to be written; False if it was meant to be before."""
-        return self._insert(
+        """Record that a note is meant to be on the ticket; False if it was before."""
+        return insert_new(
+            self._connection,
             schema.written,
             {
                 "key": note.key,
                 "case": case_id,
                 "intended_at": at,
+                "sent_at": None,
                 "done_at": None,
                 "visibility": note.visibility.value,
                 "subject": note.subject,
                 "body_html": note.body_html,
             },
         )
+
+    def send_anew(self, sent: SentNote, at: datetime | None) -> bool:
+        """Record that a note is about to be sent, or None that it surely was not; False if somebody else has it."""
+        table = schema.written
+        as_seen = (table.c.sent_at == sent.sent_at, table.c.done_at.is_(None))
+        statement = update(table).where(table.c.key == sent.note.key, *as_seen).values(sent_at=at)
+        return self._connection.execute(statement).rowcount == 1
 
     def done(self, key: str, at: datetime) -> None:
         """The note is on the ticket."""
@@ -253,8 +267,17 @@ class Change:
 
     def put_task(self, task: Task) -> None:
         """Call for work; the same id twice is one task."""
-        row = {field.name: getattr(task, field.name) for field in fields(task)}
-        self._insert(schema.outbox, row | {"args": dict(task.args), "handed_at": None})
+        insert_new(self._connection, schema.outbox, outbox.row_for(task))
+
+    def put_batch(self, batch: Task, members: Sequence[Task], *, covered: Sequence[Task], at: datetime) -> None:
+        """Call for tasks that are done within one; `covered` are those that others of them make needless."""
+        self.put_task(batch)
+        for task in members:
+            row = outbox.row_for(task, batch=batch.id)
+            insert_new(self._connection, schema.outbox, row | {"handed_at": at})
+        for task in covered:
+            ended = {"handed_at": at, "ended_at": at, "outcome": Outcome.COVERED.value}
+            insert_new(self._connection, schema.outbox, outbox.row_for(task, batch=batch.id) | ended)
 
     def handed(self, tasks: Sequence[Task], at: datetime) -> None:
         """The engine has these tasks on disk."""
@@ -263,19 +286,14 @@ class Change:
 
     def set_mark(self, name: str, value: str) -> None:
         """Remember where somebody has got to."""
-        self._connection.execute(delete(schema.marks).where(schema.marks.c.name == name))
-        self._connection.execute(insert(schema.marks).values(name=name, value=value))
+        changed = update(schema.marks).where(schema.marks.c.name == name).values(value=value)
+        if not self._connection.execute(changed).rowcount:
+            insert_new(self._connection, schema.marks, {"name": name, "value": value})
 
     def use_launch(self, source: str, jti: str, expires_at: datetime, now: datetime) -> bool:
         """Use up a launch token; False if it was used before. Expired ones are forgotten: they are refused by date."""
         self._connection.execute(delete(schema.launches).where(schema.launches.c.expires_at < now))
-        return self._insert(schema.launches, {"jti": jti, "source": source, "expires_at": expires_at})
-
-    def _insert(self, table: Any, row: Mapping[str, Any]) -> bool:
-        """Insert a row; False if its key is taken. Whatever else is wrong with it is an error."""
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table).values(**row).on_conflict_do_nothing().inline()
-        return self._connection.execute(statement).rowcount == 1
+        return insert_new(self._connection, schema.launches, {"jti": jti, "source": source, "expires_at": expires_at})
 
 
 def _is_asking(table: Any, asking: Asking) -> tuple[Any, ...]:

@@ -2,8 +2,11 @@
 
 import sqlite3
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 from plugin.errors import SettingsError
@@ -17,21 +20,32 @@ def open_engine(url: str, *, busy_seconds: float = 10.0) -> Engine:
     On SQLite a transaction takes the write lock at its beginning, waiting for it at most `busy_seconds`, so that it
     never fails halfway; see `reading` for those that need none.
     """
+    address = address_of(url)
+    if address.get_backend_name() == "sqlite":
+        return _open_sqlite(address, busy_seconds)
+    return create_engine(address, pool_size=5, max_overflow=CONNECTIONS - 5, pool_pre_ping=True, hide_parameters=True)
+
+
+def address_of(url: str) -> URL:
+    """A database's address with the driver that we use; `SettingsError` if it is none."""
     try:
-        parsed = make_url(url)
+        address = make_url(url)
     except ArgumentError:
         # The address may hold a password, so it is not repeated.
         raise SettingsError("[store]: not a database address; write sqlite:///path or postgresql://…") from None
-    if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(parsed, busy_seconds)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, pool_size=5, max_overflow=CONNECTIONS - 5, pool_pre_ping=True, hide_parameters=True)
+    return address.set(drivername="postgresql+psycopg") if address.drivername == "postgresql" else address
 
 
 def reading(engine: Engine) -> Engine:
     """The same engine for transactions that only read: on SQLite they wait for nobody and nobody waits for them."""
     return engine.execution_options(only_reads=True)
+
+
+def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row; False if its key is taken. Whatever else is wrong with it is an error."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**row).on_conflict_do_nothing().inline()
+    return connection.execute(statement).rowcount == 1
 
 
 def _open_sqlite(url: URL, busy_seconds: float) -> Engine:

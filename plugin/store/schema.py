@@ -15,9 +15,11 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
+EMPTY = text("''")
 
 
 class Moment(TypeDecorator[datetime]):
@@ -106,6 +108,7 @@ written = Table(
     Column("key", String(200), primary_key=True),
     Column("case", String(32), nullable=False, index=True),
     Column("intended_at", Moment, nullable=False),
+    Column("sent_at", Moment),
     Column("done_at", Moment),
     Column("visibility", String(10), nullable=False),
     Column("subject", Text, nullable=False),
@@ -133,8 +136,20 @@ outbox = Table(
     Column("not_before", Moment),
     Column("attempt", Integer, nullable=False),
     Column("handed_at", Moment, index=True),
+    Column("base", String(300), nullable=False, index=True, server_default=EMPTY),
+    Column("cause", String(300), nullable=False, index=True, server_default=EMPTY),
+    Column("batch", String(300), nullable=False, server_default=EMPTY),
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("starts", Integer, nullable=False, server_default="0"),
+    Column("started_at", Moment),
+    Column("worker", String(80), nullable=False, server_default=EMPTY),
+    Column("ended_at", Moment, index=True),
+    Column("outcome", String(80), nullable=False, index=True, server_default=EMPTY),
+    Column("error", Text, nullable=False, server_default=EMPTY),
+    Column("calls", JSON),
     sqlite_autoincrement=True,
 )
+"""Every attempt at every task: waiting until `handed_at`, with the engine until `ended_at`; in a `batch` within it."""
 
 marks = Table(
     "marks",
@@ -152,3 +167,11 @@ launches = Table(
     Column("expires_at", Moment, nullable=False, index=True),
 )
 """Launch tokens that were used; a second use is refused."""
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("seen_at", Moment, nullable=False),
+)
+"""When each worker last said that it is at work."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from plugin.attempts import Attempts
 from plugin.engine import Engine
 from plugin.errors import Unreachable
 from plugin.model import Delivery, Parsed, Task, TicketEvent
@@ -25,6 +26,9 @@ from plugin.store import migrations
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
 from plugin.store.engine import open_engine
+from plugin.store.locks import open_locks
+from plugin.store.outbox import Outbox
+from plugin.upkeep import Upkeep
 
 SECOND = timedelta(seconds=1)
 
@@ -215,24 +219,38 @@ def main(folder: Path) -> None:
         unreachable_note_after=SECOND,
         retry_first_after=SECOND / 10,
         retry_pause_at_most=SECOND,
+        note_settles_within=SECOND,
         scan_every=0 * SECOND,
         scan_back=SECOND,
     )
+    url = f"sqlite:///{folder / 'engine.sqlite'}"
+    cases = open_engine(f"sqlite:///{folder / 'cases.sqlite'}", busy_seconds=0.1)
+    locks, outbox = open_locks(url), Outbox(cases)
+    clock = lambda: datetime.now(UTC)  # noqa: E731
     engine = Engine(
-        url=f"sqlite:///{folder / 'engine.sqlite'}",
-        tasks={
-            "work": lambda args: work(folder, args),
-            "handle": lambda args: work(folder, args),
-            "failing": lambda args: fail(folder, args),
-        },
-        store=CaseStore(open_engine(f"sqlite:///{folder / 'cases.sqlite'}", busy_seconds=0.1)),
+        url=url,
+        attempts=Attempts(
+            tasks={
+                "work": lambda args: work(folder, args),
+                "handle": lambda args: work(folder, args),
+                "failing": lambda args: fail(folder, args),
+            },
+            outbox=outbox,
+            locks=locks,
+            procedure=procedure,
+            clock=clock,
+            give_up=lambda task, why: None,
+        ),
+        locks=locks,
+        upkeep=Upkeep(outbox=outbox, locks=locks, clock=clock, tidy=lambda _forget: 0),
+        store=CaseStore(cases),
         deliveries=DeliveryStore(open_engine(f"sqlite:///{folder / 'deliveries.sqlite'}")),
         sources={},
         procedure=procedure,
-        clock=lambda: datetime.now(UTC),
+        clock=clock,
     )
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    engine.start(folder / "engine.lock")
+    engine.start()
     signal.sigwait({signal.SIGTERM})
     engine.stop()
 

@@ -23,7 +23,7 @@ from plugin.store.engine import open_engine
 from webhooks.generic.adapter import connect
 from webhooks.receiver import LARGEST_BODY, blueprint
 
-ALL = Abilities(notes_by_key=True, tags=True, fields=True, panel=True, scan=True)
+ALL = Abilities(notes_by_key=True, one_note_per_key=False, tags=True, fields=True, panel=True, scan=True)
 CREATED = b'{"type": "ticket.created", "data": {"ticket": {"id": 7}, "message": {"id": 1, "text": "SECRET WORDS"}}}'
 MERGED = b'{"type": "ticket.merged", "data": {"ticket": {"id": 7}}}'
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from plugin import launch_token
 from plugin.errors import NotFound, PermanentError, RemoteError
-from plugin.http import Remote
+from plugin.http import Remote, Traffic
 from plugin.manifest import manifest
 from plugin.model import Attachment, Delivery, Launch, Note, Parsed, Ticket, Visibility
 from plugin.ports import Abilities, ChangedTicket, Check, TicketChange, TicketSystem
@@ -19,7 +19,9 @@ FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)  # nothing has changed since then, 
 PROMISED_TAGS = frozenset(manifest()["tags"])
 
 
-def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> TicketSystem:
+def connect(
+    name: str, settings: Mapping[str, Any], abilities: Abilities, traffic: Traffic | None = None
+) -> TicketSystem:
     """The source `name` from its settings, described under ``generic`` in plugin.json; nothing is sent yet."""
     place = f"[sources.{name}]"
     launch_secrets = tuple(settings.get("launch_secrets", ()))
@@ -28,7 +30,9 @@ def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> Tic
     return Generic(
         name,
         abilities,
-        remote=Remote(name, settings["api_url"], settings["api_token"], ca_file=settings.get("ca_file")),
+        remote=Remote(
+            name, settings["api_url"], settings["api_token"], ca_file=settings.get("ca_file"), traffic=traffic
+        ),
         signing_keys=signing_keys(STANDARD_WEBHOOKS, settings["webhook_secrets"], f"{place} webhook_secrets"),
         own_user=settings.get("own_user", ""),
         queues=settings.get("queues", ()),

@@ -6,6 +6,7 @@ from typing import Any
 
 from plugin import launch_token
 from plugin.errors import PermanentError, RemoteError
+from plugin.http import Traffic
 from plugin.model import Attachment, Delivery, Launch, Parsed, Ticket
 from plugin.ports import Abilities, ChangedTicket, Check, TicketChange, TicketSystem
 from webhooks import ticket_event
@@ -21,7 +22,9 @@ EMPTY_PAGES = 5  # so many in a row are the end, where RT does not tell how many
 OWN_USER = "m365-unblock"
 
 
-def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> TicketSystem:
+def connect(
+    name: str, settings: Mapping[str, Any], abilities: Abilities, traffic: Traffic | None = None
+) -> TicketSystem:
     """The source `name` from its settings, described under ``request_tracker`` in plugin.json; nothing is sent yet."""
     place = f"[sources.{name}]"
     launch_secrets = tuple(settings.get("launch_secrets", ()))
@@ -29,7 +32,7 @@ def connect(name: str, settings: Mapping[str, Any], abilities: Abilities) -> Tic
     return RequestTracker(
         name,
         abilities,
-        rest=Rest(name, settings["url"], settings["token"], ca_file=settings.get("ca_file")),
+        rest=Rest(name, settings["url"], settings["token"], ca_file=settings.get("ca_file"), traffic=traffic),
         signing_keys=signing_keys(STANDARD_WEBHOOKS, settings["webhook_secrets"], f"{place} webhook_secrets"),
         expected=Expected(
             source=name,

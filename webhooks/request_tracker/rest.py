@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError
-from plugin.http import Remote, Reply
+from plugin.http import Remote, Reply, Traffic
 
 Params = Sequence[tuple[str, str]]
 
@@ -21,9 +21,11 @@ class TooLarge(PermanentError):
 class Rest:
     """REST 2.0 of one RT, by the token of our service user."""
 
-    def __init__(self, system: str, url: str, token: str, *, ca_file: str | None = None) -> None:
+    def __init__(
+        self, system: str, url: str, token: str, *, ca_file: str | None = None, traffic: Traffic | None = None
+    ) -> None:
         self.system = system
-        self._remote = Remote(system, f"{url}/REST/2.0", token, scheme="token", ca_file=ca_file)
+        self._remote = Remote(system, f"{url}/REST/2.0", token, scheme="token", ca_file=ca_file, traffic=traffic)
 
     def url(self, *segments: str) -> str:
         """An address under ``/REST/2.0``; every segment is percent-encoded."""

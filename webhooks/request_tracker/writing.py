@@ -20,7 +20,6 @@ TRANSACTION = re.compile(r"/transaction/([0-9]+)/?$")
 POSTED = {Visibility.INTERNAL: "comment", Visibility.PUBLIC: "correspond"}
 KEPT = {Visibility.INTERNAL: "Comment", Visibility.PUBLIC: "Correspond"}
 SHORT = 255  # bytes; RT keeps longer values elsewhere
-STILL_AT_IT = 120.0  # seconds; RT may still be writing what it gave no answer to, and nobody would find it yet
 RIGHT = {Visibility.INTERNAL: "CommentOnTicket", Visibility.PUBLIC: "ReplyToTicket"}
 
 
@@ -71,9 +70,6 @@ class Writer:
         url = self._rest.url("ticket", ticket, POSTED[visibility])
         try:
             return self._rest.send(doing, "POST", url, body)
-        except OutcomeUnknown as error:
-            error.retry_after = STILL_AT_IT
-            raise
         except PermanentError as error:
             if error.status != 400:
                 raise

@@ -130,7 +130,7 @@ class System(TicketSystem):
 
     @property
     def abilities(self) -> Abilities:
-        return Abilities(notes_by_key=True, tags=True, fields=True, panel=True, scan=True)
+        return Abilities(notes_by_key=True, one_note_per_key=False, tags=True, fields=True, panel=True, scan=True)
 
     def open_panel(self, token: str, ticket: str, now: datetime) -> Launch:
         return launch_token.verify(
@@ -339,6 +339,7 @@ def _procedure() -> Procedure:
         unreachable_note_after=hour,
         retry_first_after=hour,
         retry_pause_at_most=hour,
+        note_settles_within=timedelta(minutes=2),
         scan_every=hour,
         scan_back=hour,
     )

@@ -358,9 +358,9 @@ def test_the_reply_goes_out_as_the_agent_saw_it_and_only_once(office: Any) -> No
     assert "The reply is on its way to the customer." in office.text_of(answer.text)
     assert "<textarea" not in answer.text
     assert again.status_code == 409
-    ((note, _),) = office.work.store.notes(case.id)
-    assert note.visibility is Visibility.PUBLIC
-    assert "All well &lt;again&gt;." in note.body_html
+    (sent,) = office.work.store.notes(case.id)
+    assert sent.note.visibility is Visibility.PUBLIC
+    assert "All well &lt;again&gt;." in sent.note.body_html
 
 
 def test_a_reply_that_says_too_much_is_not_sent(office: Any) -> None:

@@ -36,7 +36,7 @@ from plugin.model import (
     Visibility,
 )
 from plugin.store import migrations, schema
-from plugin.store.cases import CaseStore, Stale
+from plugin.store.cases import CaseStore, SentNote, Stale
 from plugin.store.engine import open_engine
 
 NOW = datetime(2026, 11, 24, 14, 5, 6, 789, tzinfo=UTC)
@@ -353,10 +353,10 @@ def test_a_note_is_meant_to_be_written_once_and_remembers_when_it_surely_was(sto
     with store.change() as change:
         assert change.intend("c1", NOTE, NOW)
         assert not change.intend("c1", replace(NOTE, subject="other"), NOW)
-    assert store.note("k1") == (NOTE, None)
+    assert store.note("k1") == SentNote(note=NOTE, sent_at=None, done_at=None)
     with store.change() as change:
         change.done("k1", NOW)
-    assert store.notes("c1") == ((NOTE, NOW),)
+    assert store.notes("c1") == (SentNote(note=NOTE, sent_at=None, done_at=NOW),)
     assert store.note("k9") is None
 
 

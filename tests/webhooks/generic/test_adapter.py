@@ -19,7 +19,7 @@ from plugin.ports import Abilities, ChangedTicket, TicketChange, TicketSystem
 from webhooks.generic.adapter import LARGEST_ATTACHMENT, connect
 
 API = "https://desk.example/api"
-ALL = Abilities(notes_by_key=True, tags=True, fields=True, panel=True, scan=True)
+ALL = Abilities(notes_by_key=True, one_note_per_key=False, tags=True, fields=True, panel=True, scan=True)
 LAUNCH_SECRET = "a made-up secret for launch tokens"
 BEARER = matchers.header_matcher({"Authorization": "Bearer a-made-up-desk-token"})
 INTERNAL = Note(key="k1", visibility=Visibility.INTERNAL, subject="Status", body_html="<p>Blocked</p>")

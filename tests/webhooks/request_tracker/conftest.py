@@ -16,7 +16,7 @@ from webhooks.request_tracker.adapter import connect
 ANSWERS = Path(__file__).parents[2] / "fixtures" / "webhooks" / "request_tracker" / "answers"
 RT = "https://rt.example.edu"
 TOKEN = matchers.header_matcher({"Authorization": "token 1-39-made-up-token"})
-ALL = Abilities(notes_by_key=True, tags=True, fields=True, panel=True, scan=True)
+ALL = Abilities(notes_by_key=True, one_note_per_key=False, tags=True, fields=True, panel=True, scan=True)
 
 Recorded = Callable[[str], Any]
 Answer = Callable[..., responses.BaseResponse]

@@ -1,0 +1,199 @@
+"""Queries over tasks: what is waiting, what the engine has, what became of each attempt.
+
+A task is put in the transaction that calls for it (`plugin.store.cases.Change.put_task`). Everything else that is known
+of its life is written here: handed to the engine, begun, ended. So the engine's own database holds nothing that could
+not be made anew from these rows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from plugin import trace
+from plugin.errors import StorageError
+from plugin.model import Call, Outcome, Task, TaskRecord
+from plugin.store import schema
+from plugin.store.engine import insert_new, reading
+
+_table = schema.outbox
+_column = schema.outbox.c
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """How an attempt ended."""
+
+    task: Task
+    outcome: Outcome
+    error: str = ""
+    calls: Sequence[Call] = ()
+
+
+def row_for(task: Task, *, batch: str = "") -> dict[str, Any]:
+    """A new task as a row; called for within an attempt, it has that attempt's cause."""
+    return {
+        "id": task.id,
+        "name": task.name,
+        "args": dict(task.args),
+        "lane": task.lane,
+        "not_before": task.not_before,
+        "attempt": task.attempt,
+        "crashes": task.crashes,
+        "handed_at": None,
+        "base": task.base,
+        "cause": task.cause or trace.current_cause() or task.base,
+        "batch": batch,
+    }
+
+
+def task_in(row: Row[Any]) -> Task:
+    """The task in a row."""
+    return Task(
+        id=row.id,
+        name=row.name,
+        args=row.args,
+        lane=row.lane,
+        not_before=row.not_before,
+        attempt=row.attempt,
+        cause=row.cause if row.cause != row.base else "",
+        crashes=row.crashes,
+    )
+
+
+def waiting(limit: int) -> Select[Any]:
+    """Tasks that the engine does not have yet, in our own order."""
+    return select(_table).where(_column.handed_at.is_(None)).order_by(_column.seq).limit(limit)
+
+
+class Outbox:
+    """The tasks of the cases database. Every failure of the database is a `StorageError`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reading = reading(engine)
+
+    # ── a task's life ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, tasks: Sequence[Task], *, worker: str, at: datetime) -> dict[str, int]:
+        """An attempt begins on disk before anything is done; how often each has begun by now, by its id.
+
+        One that is not kept here, or no longer, has begun once.
+        """
+        ids = [task.id for task in tasks]
+        began = update(_table).where(_column.id.in_(ids))
+        with self._change("begin tasks") as connection:
+            connection.execute(began.values(starts=_column.starts + 1, started_at=at, worker=worker))
+            rows = connection.execute(select(_column.id, _column.starts).where(_column.id.in_(ids))).all()
+        return dict.fromkeys(ids, 1) | {row.id: row.starts for row in rows}
+
+    def end(self, ended: Sequence[Ended], *, at: datetime, then: Sequence[Task] = ()) -> None:
+        """Attempts have ended, and these are tried again: all in one transaction, so that neither is lost."""
+        statement = (
+            update(_table)
+            .where(_column.id == bindparam("which"))
+            .values(
+                ended_at=bindparam("at"),
+                outcome=bindparam("how"),
+                error=bindparam("why"),
+                calls=bindparam("made"),
+            )
+        )
+        rows = [
+            {
+                "which": one.task.id,
+                "at": at,
+                "how": one.outcome.value,
+                "why": one.error[:4000],
+                "made": [_call_row(call) for call in one.calls],
+            }
+            for one in ended
+        ]
+        with self._change("end tasks") as connection:
+            for task in then:
+                insert_new(connection, _table, row_for(task))
+            if rows:
+                connection.execute(statement, rows)
+
+    def forget_handing(self, ids: Sequence[str]) -> None:
+        """The engine has lost these: they are to be handed to it again."""
+        with self._change("hand tasks over again") as connection:
+            connection.execute(update(_table).where(_column.id.in_(ids)).values(handed_at=None))
+
+    def seen(self, worker: str, at: datetime) -> None:
+        """A worker says that it is at work."""
+        with self._change("note the worker") as connection:
+            table = schema.workers
+            if not connection.execute(update(table).where(table.c.name == worker).values(seen_at=at)).rowcount:
+                insert_new(connection, table, {"name": worker, "seen_at": at})
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open_with_engine(self, *, handed_before: datetime, after: int, limit: int) -> list[tuple[int, TaskRecord]]:
+        """Tasks that the engine has had since before a moment and that have not ended, with their place; in order."""
+        query = select(_table).where(
+            _column.handed_at < handed_before, _column.ended_at.is_(None), _column.batch == "", _column.seq > after
+        )
+        return [(row.seq, _record(row)) for row in self._all(query.order_by(_column.seq).limit(limit))]
+
+    def within(self, batch: str) -> list[TaskRecord]:
+        """The tasks that are done within a batch."""
+        return [_record(row) for row in self._all(select(_table).where(_column.batch == batch).order_by(_column.seq))]
+
+    def records(self, bases: Sequence[str]) -> list[TaskRecord]:
+        """Every attempt at these tasks and at all that was called for in doing them, in order."""
+        query = select(_table).where(_column.cause.in_(bases) | _column.base.in_(bases))
+        return [_record(row) for row in self._all(query.order_by(_column.seq))]
+
+    def dead(self, limit: int) -> list[TaskRecord]:
+        """Tasks whose last attempt ended dead, the newest first."""
+        later = _table.alias()
+        newest = select(func.max(later.c.seq)).where(later.c.base == _column.base).scalar_subquery()
+        query = select(_table).where(_column.outcome == Outcome.DEAD.value, _column.seq == newest)
+        return [_record(row) for row in self._all(query.order_by(_column.seq.desc()).limit(limit))]
+
+    def workers(self) -> dict[str, datetime]:
+        """When each worker last said that it is at work."""
+        return {row.name: row.seen_at for row in self._all(select(schema.workers))}
+
+    def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        try:
+            with self._reading.connect() as connection:
+                return connection.execute(query).all()
+        except SQLAlchemyError as error:
+            raise StorageError(f"the cases database could not be read ({type(error).__name__})") from error
+
+    @contextmanager
+    def _change(self, doing: str) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            why = getattr(error, "orig", None) or type(error).__name__
+            raise StorageError(f"cases database: could not {doing}: {why}") from error
+
+
+def _call_row(call: Call) -> dict[str, Any]:
+    return asdict(call) | {"at": call.at.isoformat()}
+
+
+def _call(row: Mapping[str, Any]) -> Call:
+    return Call(**{**row, "at": datetime.fromisoformat(row["at"])})
+
+
+def _record(row: Row[Any]) -> TaskRecord:
+    return TaskRecord(
+        task=task_in(row),
+        handed_at=row.handed_at,
+        starts=row.starts,
+        started_at=row.started_at,
+        worker=row.worker,
+        ended_at=row.ended_at,
+        outcome=Outcome(row.outcome) if row.outcome else None,
+        error=row.error,
+        calls=tuple(_call(call) for call in row.calls or ()),
+    )

@@ -1,0 +1,125 @@
+"""What keeps work from getting stuck or piling up: a dead worker's work is taken over, lost work is handed over again,
+and what is long done is forgotten.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from time import time
+
+from dbos import DBOS, WorkflowStatus
+
+from plugin.log import log
+from plugin.model import Outcome, TaskRecord
+from plugin.store.locks import Locks, held
+from plugin.store.outbox import Ended, Outbox
+
+OVERLOOKED_AFTER = timedelta(seconds=60)
+"""So long the engine may have a task without a sign of it before it is looked for there."""
+
+PAGE = 500
+UNFINISHED = ("ENQUEUED", "DELAYED", "PENDING")
+OVERLOOKED = 70  # EX_SOFTWARE of sysexits.h; whoever started the worker starts it again
+
+
+class Upkeep:
+    """Upkeep of the engine's rows and of ours."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        locks: Locks,
+        clock: Callable[[], datetime],
+        tidy: Callable[[Callable[[list[str]], None]], int],
+        pause: float = 300.0,
+    ) -> None:
+        self._outbox = outbox
+        self._locks = locks
+        self._clock = clock
+        self._tidy = tidy
+        self._running: set[str] = set()
+        self._overlooked: set[str] = set()
+        self._one_at_a_time = threading.Lock()
+        self.worker = ""
+        self.pause = pause  # seconds between two rounds of `keep_house`
+
+    @contextmanager
+    def running(self, task: str) -> Iterator[None]:
+        """This worker is at this task."""
+        with self._one_at_a_time:
+            self._running.add(task)
+        try:
+            yield
+        finally:
+            with self._one_at_a_time:
+                self._running.discard(task)
+
+    def look(self) -> int:
+        """Say that this worker is at work, and take over what workers left that are no more."""
+        self._outbox.seen(self.worker, self._clock())
+        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        for name in {row.executor_id for row in pending if row.executor_id} - {self.worker}:
+            self._take_over(name)
+        before = self._overlooked
+        self._overlooked = {row.workflow_id for row in pending if row.executor_id == self.worker and self._is_late(row)}
+        if lost := before & self._overlooked:
+            # The engine's database failed it between taking a task and running it, or noting its end.
+            log("worker.lost_sight", logging.CRITICAL, task=min(lost), tasks=len(lost))
+            os._exit(OVERLOOKED)
+        return 0
+
+    def _take_over(self, name: str) -> None:
+        with held(self._locks, name) as is_dead:  # its name is free: nobody works in it
+            if is_dead:
+                # Recovery of others' work is DBOS's own, but its public way there is a server of the vendor's.
+                taken = DBOS._recover_pending_workflows([name])
+                log("worker.took_over", logging.WARNING, worker=name, tasks=len(taken))
+
+    def _is_late(self, row: WorkflowStatus) -> bool:
+        """The engine has had it under way for long, and no thread here is at it."""
+        since = (row.dequeued_at or row.updated_at or 0) / 1000
+        with self._one_at_a_time:
+            return time() - since > OVERLOOKED_AFTER.total_seconds() and row.workflow_id not in self._running
+
+    def keep_house(self) -> int:
+        """Hand over again what the engine has lost, and forget what is long done."""
+        return self._find_lost() + self._tidy(DBOS.delete_workflows)
+
+    def _find_lost(self) -> int:
+        """Tasks without an end that the engine does not know, or takes for ended."""
+        after, found = 0, 0
+        while page := self._outbox.open_with_engine(
+            handed_before=self._clock() - OVERLOOKED_AFTER, after=after, limit=PAGE
+        ):
+            after = page[-1][0]
+            records = [record for _, record in page]
+            ids = [record.task.id for record in records]
+            rows = DBOS.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
+            known = {row.workflow_id: row.status for row in rows}
+            found += self._hand_again([record for record in records if record.task.id not in known])
+            found += self._end_again(
+                [record for record in records if known.get(record.task.id, "PENDING") not in UNFINISHED]
+            )
+        return found
+
+    def _hand_again(self, lost: Sequence[TaskRecord]) -> int:
+        if lost:
+            log("tasks.lost", logging.ERROR, tasks=len(lost), first=lost[0].task.id)
+            self._outbox.forget_handing([record.task.id for record in lost])
+        return len(lost)
+
+    def _end_again(self, ended: Sequence[TaskRecord]) -> int:
+        """The engine could not run it, and says so only in its own rows."""
+        for record in ended:
+            task = record.task.next(self._clock())
+            log("task.failed_in_engine", logging.ERROR, task=record.task.id)
+            self._outbox.end(
+                [Ended(task=record.task, outcome=Outcome.AGAIN, error="the engine could not run it")],
+                at=self._clock(),
+                then=[task],
+            )
+        return len(ended)
