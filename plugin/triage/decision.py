@@ -5,15 +5,16 @@ from dataclasses import replace
 
 from plugin.model import Attachment, Confidence, Finding, Label, Said, TicketText
 from plugin.triage.accounts import candidates, named_in
-from plugin.triage.plain import MAX_TEXT, clean, evidence
-from plugin.triage.readings import TEXT_NAMES, Reading, plain_text, readings_of
+from plugin.triage.plain import clean, evidence, unquoted
+from plugin.triage.readings import FILE_NAMES, Reading, plain_text, readings_of
 from plugin.triage.report import RANK
+from plugin.triage.room import Room
 from plugin.triage.sections import fresh_text, own_words
-from plugin.triage.words import complains
+from plugin.triage.words import MAX_WORDS, code_of, complains
 
 MAX_FETCH = 5 * 1024 * 1024  # bytes of an attachment that is worth fetching
+MAIL_KINDS = ("message/rfc822", "message/delivery-status", "message/global", "application/vnd.ms-outlook")
 MAX_MESSAGES = 30  # of one ticket: the first, and the newest
-MAX_CHARACTERS = 2 * MAX_TEXT  # of all messages together
 MAX_FILES = 10  # of all messages together
 MAX_FINDINGS = 20
 SURE = tuple(Confidence)
@@ -25,26 +26,31 @@ def triage(ticket: TicketText, domains: Sequence[str]) -> tuple[Finding, ...]:
     There is always one finding; those of other matters are left out where there is a refused sender. Pure, and bounded
     in time and memory whatever the ticket holds; what was left out for that is said in the evidence.
     """
-    said, cut = _bounded(ticket)
+    room = Room()
+    said = _bounded(ticket, room)
     readings: list[Reading] = []
     words: list[str] = []
+    writers: list[str] = []
+    texts: list[str] = []
     for number, message in enumerate(said):
-        found, own = readings_of(message, clean(ticket.subject) if number == 0 else "", domains)
+        found, own = readings_of(message, clean(room.text(ticket.subject)) if number == 0 else "", domains, room)
         readings += found
-        words += own
+        words += own.own
+        writers += own.writers
+        texts.append(own.whole)
     positive = [reading for reading in readings if reading.verdict.label is not Label.NOT_BLOCKED]
-    besides = frozenset(address for reading in readings for address in reading.recipients)
-    named = named_in(words, domains, besides)
+    named = _named(readings, words, writers, texts, domains) if positive else ()
     kept = _distinct(positive) if positive else readings[:1]
-    findings = [_finding(reading, named, cut, ticket, domains) for reading in kept[:MAX_FINDINGS]]
-    return tuple(findings) or (_nothing(cut, ticket, domains),)
+    kept = [_with_code(reading, "\n".join(words)) for reading in kept[:MAX_FINDINGS]]
+    findings = [_finding(reading, named, room.cut, ticket, domains) for reading in kept]
+    return tuple(findings) or (_nothing(room.cut, ticket, domains),)
 
 
 def wanted(attachment: Attachment) -> bool:
     """Whether an attachment may be a mail report and is worth fetching."""
     kind = attachment.content_type.lower().split(";")[0].strip()
-    named = attachment.filename.lower().endswith(TEXT_NAMES)
-    is_text = kind in ("message/rfc822", "message/delivery-status", "message/global") or kind.startswith("text/")
+    named = attachment.filename.lower().endswith(FILE_NAMES)
+    is_text = kind in MAIL_KINDS or kind.startswith("text/")
     is_small = attachment.size is None or 0 < attachment.size <= MAX_FETCH
     return is_small and (is_text or (named and kind in ("", "application/octet-stream", "application/x-eml")))
 
@@ -53,11 +59,12 @@ def still_fails(said: Said, domains: Sequence[str]) -> bool:
     """Whether a customer's message says that mail (still) fails: a new report of a refusal, or words to that effect."""
     if said.by_agent:
         return False
-    text = fresh_text(plain_text(said))
+    room = Room()
+    text = fresh_text(plain_text(said, room))
     if complains(own_words(text)):
         return True
     fresh = replace(said, text=text, content_type="text/plain", files=said.files[:MAX_FILES])
-    readings, _ = readings_of(fresh, "", domains)
+    readings, _ = readings_of(fresh, "", domains, room)
     return any(
         r.verdict.label is not Label.NOT_BLOCKED and r.verdict.confidence is not Confidence.UNSURE for r in readings
     )
@@ -66,27 +73,23 @@ def still_fails(said: Said, domains: Sequence[str]) -> bool:
 # ── what of a ticket is read ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _bounded(ticket: TicketText) -> tuple[list[Said], tuple[str, ...]]:
-    """The customer's messages as far as they are read, and what was left out.
+def _bounded(ticket: TicketText, room: Room) -> list[Said]:
+    """The customer's messages as far as they are read.
 
     An agent's words count only where the agent opened the ticket for a customer.
     """
     said = [m for n, m in enumerate(ticket.said) if not m.by_agent or (ticket.opened_by_agent and n == 0)]
     kept = said[:1] + said[1:][-(MAX_MESSAGES - 1) :]
-    characters, files = MAX_CHARACTERS, MAX_FILES
+    if len(kept) < len(said):
+        room.note(f"only the first and the newest {MAX_MESSAGES - 1} messages were read")
+    files = MAX_FILES
     read: list[Said] = []
     for message in kept:
-        read.append(replace(message, text=message.text[:characters], files=message.files[:files]))
-        characters -= min(characters, len(message.text), MAX_TEXT)
+        if len(message.files) > files:
+            room.note(f"only the first {MAX_FILES} attachments were read")
+        read.append(replace(message, files=message.files[:files]))
         files -= len(read[-1].files)
-    cut = []
-    if len(kept) < len(said):
-        cut.append(f"only the first and the newest {MAX_MESSAGES - 1} messages were read")
-    if any(len(a.text) < len(b.text) or len(b.text) > MAX_TEXT for a, b in zip(read, kept, strict=True)):
-        cut.append("long messages were read in part")
-    if any(len(a.files) < len(b.files) for a, b in zip(read, kept, strict=True)):
-        cut.append(f"only the first {MAX_FILES} attachments were read")
-    return read, tuple(cut)
+    return read
 
 
 # ── from readings to findings ────────────────────────────────────────────────────────────────────────────────────
@@ -103,6 +106,35 @@ def _distinct(readings: Iterable[Reading]) -> list[Reading]:
     return list(kept.values())
 
 
+def _named(
+    readings: Sequence[Reading],
+    words: Sequence[str],
+    writers: Sequence[str],
+    texts: Sequence[str],
+    domains: Sequence[str],
+) -> tuple[str, ...]:
+    """Accounts that the text names; where neither it nor a report names one, those who wrote or signed in it.
+
+    A signature below a pasted report counts where it is the only address of ours there.
+    """
+    besides = frozenset(address for reading in readings for address in reading.recipients)
+    named = named_in(words, domains, besides)
+    if named or any(reading.sender for reading in readings if reading.verdict.label is not Label.NOT_BLOCKED):
+        return named
+    if wrote := named_in(writers, domains, besides):
+        return wrote
+    signed = named_in(map(unquoted, texts), domains, besides)
+    return signed if len(signed) == 1 else ()
+
+
+def _with_code(reading: Reading, words: str) -> Reading:
+    """Where a refusal's code is not in the report, a person may have written it beside it, or in the subject."""
+    verdict = reading.verdict
+    if verdict.label is Label.NOT_BLOCKED or verdict.code is not None:
+        return reading
+    return replace(reading, verdict=replace(verdict, code=code_of(words[:MAX_WORDS], verdict.label)))
+
+
 def _finding(
     reading: Reading, named: tuple[str, ...], cut: tuple[str, ...], ticket: TicketText, domains: Sequence[str]
 ) -> Finding:
@@ -113,7 +145,7 @@ def _finding(
         code=verdict.code,
         candidates=candidates(reading.sender, named, ticket.requester, domains),
         rule=verdict.rule,
-        evidence=tuple(evidence(words) for words in (verdict.evidence, *reading.cut, *cut) if words),
+        evidence=tuple(evidence(words) for words in (verdict.evidence, *cut) if words),
     )
 
 

@@ -21,12 +21,13 @@ class Refusal:
     texts: tuple[str, ...]  # skeletons
     believed_alone: bool
     needs_code: bool
-    first: str = ""  # a range of codes with the same meaning, both ends included
-    last: str = ""
+    confirmed: bool  # documented, or seen in real reports; one that is not never decides alone
+    first: tuple[int, ...] = ()  # a range of codes with the same meaning, both ends included
+    last: tuple[int, ...] = ()
 
     def has(self, code: str) -> bool:
         """Whether the code is one of this refusal's."""
-        return code in self.codes or bool(self.first and _order(self.first) <= _order(code) <= _order(self.last))
+        return code in self.codes or bool(self.first and self.first <= _order(code) <= self.last)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,9 @@ class Layout:
     """The words that mark the parts of reports and forwarded mails."""
 
     intros: tuple[str, ...]  # skeletons
+    originals: frozenset[str]  # skeletons of the lines above the refused message's headers
+    returned: tuple[str, ...]  # by which a report says that the host named before gave an answer
+    remote_servers: frozenset[str]  # names of the line that says which host refused, in the form of newer reports
     from_names: frozenset[str]
     to_names: frozenset[str]
     date_names: frozenset[str]
@@ -51,6 +55,7 @@ class Layout:
     wrote: tuple[str, ...]
 
 
+@cache
 def data(name: str) -> dict[str, Any]:
     """A data file of this package."""
     document: dict[str, Any] = json.loads((files(__package__) / "data" / name).read_text("utf-8"))
@@ -58,7 +63,7 @@ def data(name: str) -> dict[str, Any]:
 
 
 def _order(code: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in code.split("."))
+    return tuple(int(number) for number in code.split(".")) if code else ()
 
 
 @cache
@@ -71,8 +76,9 @@ def refusals() -> tuple[Refusal, ...]:
             texts=tuple(skeleton(text).letters for text in row["texts"]),
             believed_alone=row.get("believed_alone", False),
             needs_code=row.get("needs_code", False),
-            first=row.get("from", ""),
-            last=row.get("through", ""),
+            confirmed=row["confidence"] != "U",
+            first=_order(row.get("from", "")),
+            last=_order(row.get("through", "")),
         )
         for row in data("codes.json")["refusals"]
     )
@@ -82,6 +88,16 @@ def refusals() -> tuple[Refusal, ...]:
 def others_say() -> tuple[str, ...]:
     """Skeletons of what other mail systems answer with the same codes."""
     return tuple(skeleton(text).letters for text in data("codes.json")["others_say"]["texts"])
+
+
+@cache
+def _english() -> frozenset[str]:
+    return frozenset(data("codes.json")["english"]["words"])
+
+
+def is_english(text: str) -> bool:
+    """Whether a mail system's answer is in English, as all are by the standard; one that a report translates is not."""
+    return any(word in _english() for word in re.findall("[a-z]+", text.lower()))
 
 
 @cache
@@ -105,6 +121,9 @@ def layout() -> Layout:
     rows = data("layout.json")
     return Layout(
         intros=tuple(skeleton(text).letters for text in rows["intros"]),
+        originals=frozenset(skeleton(text).letters for text in rows["originals"]),
+        returned=tuple(rows["returned"]),
+        remote_servers=frozenset(name.casefold() for name in rows["remote_server"]),
         from_names=frozenset(rows["from"]),
         to_names=frozenset(rows["to"]),
         date_names=frozenset(rows["date"]),
@@ -129,6 +148,12 @@ def is_microsoft(host: str) -> bool:
     return under(host, _microsoft()["hosts"])
 
 
+def mentions_microsoft(text: str) -> bool:
+    """Whether the name of one of those hosts stands anywhere in a text; quick to say no."""
+    low = text.lower()
+    return any(host in low for host in _microsoft()["hosts"])
+
+
 def is_microsoft_link(host: str) -> bool:
     """Whether a link's host is Microsoft's own."""
     return under(host, _microsoft()["links"])
@@ -143,6 +168,12 @@ def poses_as_system(author: str) -> bool:
     """Whether an author's name or address looks like a mail system's or Microsoft's."""
     author = author.casefold()
     return any(name in author for name in _microsoft()["imitated_names"])
+
+
+def demands(text: str) -> bool:
+    """Whether a notice tells its reader to confirm or release something, as imitations do."""
+    low = text.casefold()
+    return any(word in low for word in _microsoft()["demands"])
 
 
 @cache

@@ -1,32 +1,34 @@
 """Mails and mail reports (RFC 3464) taken apart, within bounds: what a stranger attached cannot exhaust us or raise.
 
-Only the standard library's parser touches MIME, with the old lenient policy (compat32), and only after the bytes were
-cut to a size, a number of lines, a length of line and of header, and a number of parts. Transfer encodings and
+Only the standard library's parser touches MIME, with the old lenient policy (compat32), and only after `Room` has cut
+the bytes to a size, a number of lines, a length of line and of header, and a number of parts. Transfer encodings and
 character sets are left to `plugin.triage.decoding`.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email import message_from_string
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
+from itertools import islice
 
 from plugin.triage.accounts import header_address
 from plugin.triage.decoding import decoded_bytes, decoded_text
 from plugin.triage.markup import html_to_text
+from plugin.triage.outlook import OutlookFile, OutlookMessage, is_outlook, read_outlook
 from plugin.triage.plain import clean
+from plugin.triage.room import MAX_HEADER_BYTES, MAX_LINE_BYTES, Room
 
-MAX_BYTES = 1024 * 1024
-MAX_LINES = 20_000
 MAX_PARTS = 100
-MAX_LINE_BYTES = 20_000
-MAX_HEADER_BYTES = 4_096  # of one header with its folded lines
-MAX_MARKS = 40  # mentions of a boundary or an embedded message, which bound parts and depth
 MAX_DEPTH = 5  # mails inside mails
 MAX_STATUSES = 50
-MARK = re.compile(rb"boundary|message/|multipart/", re.IGNORECASE)
+GLOBAL = re.compile(r"message/global(-delivery-status|-headers)?(?![\w-])", re.IGNORECASE)
+CHARSET = re.compile(r"charset\s{0,3}=\s{0,3}[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+
+
+Parts = list[tuple[str, Message]]  # leaf parts, each with its content type
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,58 +55,76 @@ class Mail:
     statuses: tuple[Status, ...] = ()
     inner: tuple["Mail", ...] = ()  # mails inside this one
     headers_of_original: str = ""  # From of a text/rfc822-headers part
-    cut: tuple[str, ...] = ()  # what was left out, in words
 
 
-def read_mail(content: bytes, depth: int = 0) -> Mail:
+def read_mail(content: bytes, room: Room, depth: int = 0) -> Mail:
     """A mail's bytes taken apart; never raises on what is in them."""
-    content, cut = _tamed(content)
-    mail = _mail(_parsed(content), depth)
-    return replace(mail, cut=cut + mail.cut)
+    return _mail(_parsed(room.mail(content)), room, depth)
 
 
-def read_status(content: bytes) -> Mail:
+def read_status(content: bytes, room: Room) -> Mail:
     """A delivery status that comes without its mail."""
-    return read_mail(b"Content-Type: message/delivery-status\n\n" + content)
+    return read_mail(b"Content-Type: message/delivery-status\n\n" + content, room)
+
+
+def read_msg(content: bytes, room: Room, depth: int = 0) -> Mail:
+    """A .msg file's bytes taken apart; empty where they are not one."""
+    message = read_outlook(content, MAX_DEPTH - depth)
+    return Mail() if message is None else _of_outlook(message, room, depth)
+
+
+def _of_outlook(message: OutlookMessage, room: Room, depth: int) -> Mail:
+    for words in message.cut:
+        room.note(words)
+    headers = _parsed(room.mail(message.headers.encode("utf-8", "replace")))
+    text = room.text(message.text)
+    if message.html and not text.strip():
+        text += html_to_text(room.markup(decoded_text(message.html, "utf-8")))
+    return Mail(
+        author=_header(headers, "from") or clean(message.author),
+        recipient=header_address(_header(headers, "to") or message.recipient),
+        subject=clean(message.subject),
+        text=clean(text),
+        is_report=message.is_report,
+        inner=tuple(mail for file in message.files if (mail := _of_outlook_file(file, room, depth)) is not None),
+    )
+
+
+def _of_outlook_file(file: OutlookFile, room: Room, depth: int) -> Mail | None:
+    if file.message is not None:
+        return _of_outlook(file.message, room, depth + 1)
+    kind = file.kind.lower()
+    if depth < MAX_DEPTH and is_outlook(file.content):
+        return read_msg(file.content, room, depth + 1)
+    if kind == "message/delivery-status":
+        return read_status(file.content, room)
+    if depth < MAX_DEPTH and (kind == "message/rfc822" or file.name.lower().endswith(".eml")):
+        return read_mail(file.content, room, depth + 1)
+    return None
 
 
 def _parsed(content: bytes) -> Message:
     """Bytes stand as characters of the same number: given bytes, the parser would decode them as the stranger says."""
-    return message_from_string(content.decode("latin-1"))
+    text = content.decode("latin-1")
+    return message_from_string(GLOBAL.sub(_older, text) if "/global" in text else text)
 
 
-def _tamed(content: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """The bytes cut to what the parser can take without trouble, and what was cut."""
-    cut = [f"only the first {MAX_BYTES} bytes of the mail were read"] if len(content) > MAX_BYTES else []
-    marks = [match.start() for _, match in zip(range(MAX_MARKS + 1), MARK.finditer(content[:MAX_BYTES]), strict=False)]
-    end = marks[MAX_MARKS] if len(marks) > MAX_MARKS else MAX_BYTES
-    if len(marks) > MAX_MARKS:
-        cut.append(f"only the parts up to the {MAX_MARKS}th boundary were read")
-    lines = re.split(rb"\r\n|\r|\n", content[:end])
-    if len(lines) > MAX_LINES:
-        cut.append(f"only the first {MAX_LINES} lines of the mail were read")
-    return b"\n".join(_short_headers(lines[:MAX_LINES])), tuple(cut)
+def _older(match: re.Match[str]) -> str:
+    """The type that the parser knows of one for mail in UTF-8 (RFC 6533), which is laid out the same."""
+    return {"-delivery-status": "message/delivery-status", "-headers": "text/rfc822-headers"}.get(
+        (match[1] or "").lower(), "message/rfc822"
+    )
 
 
-def _short_headers(lines: list[bytes]) -> Iterator[bytes]:
-    """Lines of a bearable length, and folded headers too; body lines that begin with a space suffer no harm."""
-    folded = 0
-    for line in lines:
-        is_folded = line[:1] in (b" ", b"\t")
-        folded = folded + len(line) if is_folded else len(line)
-        if not is_folded or folded <= MAX_HEADER_BYTES:
-            is_header = re.match(rb"[!-9;-~]{1,80}:", line) is not None
-            yield line[: MAX_HEADER_BYTES if is_header else MAX_LINE_BYTES]
-
-
-def _mail(message: Message, depth: int) -> Mail:
+def _mail(message: Message, room: Room, depth: int) -> Mail:
     """A parsed message; parts of embedded messages belong to those."""
-    parts = [part for _, part in zip(range(MAX_PARTS), _parts(message), strict=False)]
-    texts = _text(parts)
-    statuses = tuple(status for part in parts if _kind(part) == "message/delivery-status" for status in _statuses(part))
-    inner = tuple(mail for part in parts for mail in _embedded(part, depth))
+    parts = [(_kind(part), part) for part in islice(_parts(message), MAX_PARTS)]
+    texts = _text(parts, room)
+    statuses = tuple(status for kind, part in parts if kind == "message/delivery-status" for status in _statuses(part))
+    inner = tuple(mail for kind, part in parts for mail in _embedded(kind, part, room, depth))
     report_type = message.get_content_type() == "multipart/report"
-    cut = ("mails nested deeper were not read",) if depth >= MAX_DEPTH and any(map(_is_mail, parts)) else ()
+    if depth >= MAX_DEPTH and any(_is_mail(kind, part) for kind, part in parts):
+        room.note("mails nested deeper were not read")
     return Mail(
         author=_header(message, "from"),
         recipient=header_address(_header(message, "to")),
@@ -114,7 +134,6 @@ def _mail(message: Message, depth: int) -> Mail:
         statuses=statuses[:MAX_STATUSES],
         inner=inner,
         headers_of_original=_original_headers(parts),
-        cut=cut,
     )
 
 
@@ -134,25 +153,30 @@ def _kind(part: Message) -> str:
     return part.get_content_type()
 
 
-def _is_mail(part: Message) -> bool:
+def _is_mail(kind: str, part: Message) -> bool:
+    if kind in ("message/rfc822", "application/vnd.ms-outlook"):
+        return True
+    if not kind.startswith("application/"):
+        return False
     name = _header(part, "content-disposition") + _header(part, "content-type")
-    return _kind(part) == "message/rfc822" or (_kind(part).startswith("application/") and ".eml" in name.lower())
+    return any(ending in name.lower() for ending in (".eml", ".msg"))
 
 
-def _embedded(part: Message, depth: int) -> Iterator[Mail]:
-    if not _is_mail(part) or depth >= MAX_DEPTH:
+def _embedded(kind: str, part: Message, room: Room, depth: int) -> Iterator[Mail]:
+    if not _is_mail(kind, part) or depth >= MAX_DEPTH:
         return
     payload = part.get_payload()
     if not isinstance(payload, list):
-        yield read_mail(_content(part), depth + 1)
+        content = _content(part)
+        yield read_msg(content, room, depth + 1) if is_outlook(content) else read_mail(content, room, depth + 1)
     for message in payload if isinstance(payload, list) else ():
         if not isinstance(message, Message):
             continue
         if _encoding(part) in ("base64", "quoted-printable") and not message.keys():
             # RFC 2046 forbids encoding a whole message; mail programs do it all the same.
-            yield read_mail(decoded_bytes(_raw(message), _encoding(part)), depth + 1)
+            yield read_mail(decoded_bytes(_raw(message), _encoding(part)), room, depth + 1)
         else:
-            yield _mail(message, depth + 1)
+            yield _mail(message, room, depth + 1)
 
 
 def _statuses(part: Message) -> Iterator[Status]:
@@ -176,9 +200,9 @@ def _host(value: str) -> str:
     return value.rpartition(";")[2].split("(")[0].strip().strip("[]").lower()[:253]
 
 
-def _original_headers(parts: list[Message]) -> str:
-    for part in parts:
-        if _kind(part) in ("text/rfc822-headers", "message/rfc822-headers"):
+def _original_headers(parts: Parts) -> str:
+    for kind, part in parts:
+        if kind in ("text/rfc822-headers", "message/rfc822-headers"):
             payload = part.get_payload()
             inner = payload[0] if isinstance(payload, list) and payload else None
             message = inner if isinstance(inner, Message) else _parsed(_content(part)[:MAX_LINE_BYTES])
@@ -186,18 +210,16 @@ def _original_headers(parts: list[Message]) -> str:
     return ""
 
 
-def _text(parts: list[Message]) -> str:
+def _text(parts: Parts, room: Room) -> str:
     """What a reader sees: the plain texts, or the HTML where no plain text says anything."""
-    plain = [_readable(part) for part in parts if _kind(part) == "text/plain"]
+    plain = [room.text(_readable(part)) for kind, part in parts if kind == "text/plain"]
     if not any(text.strip() for text in plain):
-        plain = [html_to_text(_readable(part)) for part in parts if _kind(part) == "text/html"]
+        plain = [html_to_text(room.markup(_readable(part))) for kind, part in parts if kind == "text/html"]
     return clean("\n".join(plain))
 
 
 def _readable(part: Message) -> str:
-    match = re.search(
-        r"charset\s{0,3}=\s{0,3}[\"']?([A-Za-z0-9_.:-]{1,40})", _header(part, "content-type"), re.IGNORECASE
-    )
+    match = CHARSET.search(_header(part, "content-type"))
     return decoded_text(_content(part), match[1] if match else "utf-8")
 
 

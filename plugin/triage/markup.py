@@ -9,7 +9,8 @@ BLOCKS = frozenset(
     ("p", "div", "br", "tr", "li", "table", "pre", "blockquote", "h1", "h2", "h3", "h4", "hr", "ul", "ol")
 )
 UNSEEN = frozenset(("script", "style", "head", "title", "template"))
-MAX_MARKUP = 4 * MAX_TEXT
+MAX_MARKUP = 3 * MAX_TEXT
+HEAD = 20_000  # characters in which HTML shows that it is HTML
 MAX_LINK = 300
 MAX_UNSEEN = 50  # open elements inside one that is not shown
 TAG = re.compile(r"<(?:html|body|div|p|br|span|table|font|pre)(?:\s[^<>]{0,500})?/?>", re.IGNORECASE)
@@ -59,7 +60,7 @@ class _Reader(HTMLParser):
 
 def looks_like_html(text: str) -> bool:
     """Whether a text that is not said to be HTML is HTML all the same."""
-    return TAG.search(text[:MAX_TEXT]) is not None
+    return TAG.search(text[:HEAD]) is not None
 
 
 def html_to_text(markup: str) -> str:

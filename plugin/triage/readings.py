@@ -3,21 +3,29 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from plugin.model import AttachedFile, Confidence, Label, Said
 from plugin.triage import mail as mails
-from plugin.triage.accounts import header_address, is_ours, may_be_ours
+from plugin.triage.accounts import header_address, is_ours, may_be_ours, named_in
 from plugin.triage.decoding import decoded_text
-from plugin.triage.knowledge import calls, is_mailer, is_microsoft, is_microsoft_link, poses_as_system
+from plugin.triage.knowledge import calls, demands, is_mailer, is_microsoft, is_microsoft_link, poses_as_system
 from plugin.triage.mail import Mail
-from plugin.triage.markup import html_to_text, looks_like_html
-from plugin.triage.plain import MAX_TEXT, clean
+from plugin.triage.markup import HEAD, html_to_text, looks_like_html
+from plugin.triage.outlook import is_outlook
+from plugin.triage.plain import clean
+from plugin.triage.replies import codes_in
 from plugin.triage.report import RANK, Verdict, bounce_of_another_kind, judge_statuses, judge_text
+from plugin.triage.room import Room
 from plugin.triage.sections import Parts, Section, has_mail_headers, take_apart
-from plugin.triage.words import judge_words
+from plugin.triage.words import judge_words, no_matter, somebody_elses
 
-TEXT_NAMES = (".eml", ".mht", ".txt", ".html", ".htm")
+FILE_NAMES = (".eml", ".msg", ".mht", ".txt", ".html", ".htm")
 LINK = re.compile(r"\bh(?:tt|xx)ps?\s?(?::|\[:\])\s?//([^\s/?#<>\"')\]]{1,253})", re.IGNORECASE)
+
+MAX_NOTICES = 50  # quotations that are looked at in one message
+NOTICE = re.compile(r"[«„\"「『‹]([^«„\"「『»」』›\n]{10,500})[»\"」』›]")
+BARE_HOST = re.compile(r"(?<![\w.@-])((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,18})(?![\w@-])", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,58 +35,109 @@ class Reading:
     verdict: Verdict
     sender: str = ""  # of the refused message, as the report names it
     recipients: frozenset[str] = frozenset()
-    cut: tuple[str, ...] = ()
 
 
-def plain_text(said: Said) -> str:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """What of a message's text may name an account."""
+
+    own: tuple[str, ...]  # the writer's words
+    writers: tuple[str, ...]  # From lines of people's mails below them
+    whole: str  # the text with what stands below them, where the writer may have signed
+
+
+def plain_text(said: Said, room: Room) -> str:
     """A message's text in the one form that everything is compared in."""
+    if room.is_full:
+        return ""
     is_html = "html" in said.content_type.lower() or _is_html(said.text)
-    return clean(html_to_text(said.text) if is_html else said.text)
+    return clean(html_to_text(room.markup(said.text)) if is_html else room.text(said.text))
 
 
 def _is_html(text: str) -> bool:
-    return looks_like_html(text) and not has_mail_headers(text[:MAX_TEXT])
+    return looks_like_html(text) and not has_mail_headers(text[:HEAD])
 
 
-def readings_of(said: Said, subject: str, domains: Sequence[str]) -> tuple[list[Reading], list[str]]:
+def readings_of(said: Said, subject: str, domains: Sequence[str], room: Room) -> tuple[list[Reading], Words]:
     """A message's reports and, where none of them is a refusal of ours, its words; and the words for the names in them.
 
     The subject is empty but for the message that opened the ticket.
     """
-    parts = take_apart(plain_text(said))
-    found = list(_of_parts(parts, domains))
+    text = plain_text(said, room)
+    parts = take_apart(text)
+    found = list(_of_parts(parts, domains, room))
     for file in said.files:
-        found += _of_file(file, domains)
+        found += _of_file(file, domains, room)
     others = any(reading.verdict.label is Label.NOT_BLOCKED for reading in found)
     if others:  # machine part and reply lines win over prose
         found = [reading for reading in found if not reading.verdict.is_prose]
     if not any(reading.verdict.label is not Label.NOT_BLOCKED for reading in found):
         verdict = judge_words(f"{subject}\n{parts.words}", beside_other_report=others)
         found += [Reading(verdict=verdict)] if verdict is not None else []
-    return found, [subject, parts.words]
+    found = _as_the_writer_means(found, subject, parts.words, domains)
+    return found, Words(own=(subject, parts.words), writers=parts.writers, whole=text)
 
 
-def _of_parts(parts: Parts, domains: Sequence[str]) -> Iterator[Reading]:
-    pasted = list(_of_mail(mails.read_mail(parts.raw.encode("utf-8", "replace")), domains)) if parts.raw else []
+def _as_the_writer_means(found: list[Reading], subject: str, words: str, domains: Sequence[str]) -> list[Reading]:
+    """The readings, without refusals of which the writer says that they are over, a question, bait, or another's."""
+    if not words.strip() or all(reading.verdict.label is Label.NOT_BLOCKED for reading in found):
+        return found
+    text = f"{subject}\n{words}"
+    is_reported = any(reading.sender for reading in found if reading.verdict.label is not Label.NOT_BLOCKED)
+    rule = no_matter(text, beside_our_report=is_reported) or ("imitation" if _quotes_bait(text, domains) else None)
+    if rule is not None:
+        return [_set_aside(reading, rule) for reading in found]
+    if any(map(_names_nobody, found)) and somebody_elses(words) and not named_in([text], domains, frozenset()):
+        return [
+            _set_aside(reading, "somebody-elses-account") if _names_nobody(reading) else reading for reading in found
+        ]
+    return found
+
+
+def _quotes_bait(text: str, domains: Sequence[str]) -> bool:
+    """Whether the writer quotes a notice that sends its reader to a strange address, and no mail system's answer."""
+    for notice in islice(NOTICE.finditer(text), MAX_NOTICES):
+        said = notice[1]
+        hosts = [match[1].lower() for match in BARE_HOST.finditer(said)]
+        strange = [host for host in hosts if not is_microsoft_link(host) and not is_ours(f"@{host}", domains)]
+        if strange and demands(said) and next(codes_in(said), None) is None:
+            return True
+    return False
+
+
+def _of_parts(parts: Parts, domains: Sequence[str], room: Room) -> Iterator[Reading]:
+    raw = parts.raw.encode("utf-8", "replace")
+    pasted = list(_of_mail(mails.read_mail(raw, room), domains)) if raw else []
     if pasted:
         parts = replace(take_apart(parts.above), raw="")
         yield from pasted
     for section in parts.sections:
-        verdict = judge_text(section.text)
+        verdict = judge_text(section.text) or _judge_prose(section)
         if verdict is not None:
             yield _weighed(verdict, section, domains)
 
 
-def _of_file(file: AttachedFile, domains: Sequence[str]) -> list[Reading]:
+def _judge_prose(section: Section) -> Verdict | None:
+    """A report of which only sentences for people are left, in whatever words its language has for them."""
+    verdict = judge_words(section.text, beside_other_report=False) if section.is_report else None
+    return replace(verdict, confidence=Confidence.UNSURE, is_prose=True) if verdict is not None else None
+
+
+def _of_file(file: AttachedFile, domains: Sequence[str], room: Room) -> list[Reading]:
+    if room.is_full:
+        return []
     kind, name = file.content_type.lower().split(";")[0].strip(), file.filename.lower()
     if kind == "message/delivery-status":
-        return list(_of_mail(mails.read_status(file.content), domains))
+        return list(_of_mail(mails.read_status(file.content, room), domains))
+    if is_outlook(file.content):
+        return list(_of_mail(mails.read_msg(file.content, room), domains))
     if kind.startswith("message/") or name.endswith((".eml", ".mht")):
-        return list(_of_mail(mails.read_mail(file.content), domains))
-    if kind.startswith("text/") or name.endswith(TEXT_NAMES):
+        return list(_of_mail(mails.read_mail(file.content, room), domains))
+    if kind.startswith("text/") or name.endswith(FILE_NAMES):
         text = decoded_text(file.content, "utf-8")
         is_html = "html" in kind or _is_html(text)
-        return list(_of_parts(take_apart(clean(html_to_text(text) if is_html else text)), domains))
+        text = html_to_text(room.markup(text)) if is_html else room.text(text)
+        return list(_of_parts(take_apart(clean(text)), domains, room))
     return []
 
 
@@ -88,14 +147,14 @@ def _of_mail(mail: Mail, domains: Sequence[str]) -> Iterator[Reading]:
     judged = _judge_mail(mail, parts)
     if judged is not None:
         verdict, section = judged
-        yield replace(_weighed(verdict, section, domains, mail), cut=mail.cut)
+        yield _weighed(verdict, section, domains, mail)
     if judged is None or not mail.is_report:
         for inner in mail.inner:
             yield from _of_mail(inner, domains)
 
 
 def _judge_mail(mail: Mail, parts: Parts) -> tuple[Verdict, Section] | None:
-    sections = [(verdict, s) for s in parts.sections if (verdict := judge_text(s.text)) is not None]
+    sections = [(v, s) for s in parts.sections if (v := judge_text(s.text) or _judge_prose(s)) is not None]
     best = min(sections, key=lambda pair: RANK.index(pair[0].label), default=None)
     by_machine = judge_statuses(mail.statuses)
     if by_machine is not None:
@@ -127,9 +186,37 @@ def _weighed(verdict: Verdict, section: Section, domains: Sequence[str], mail: M
     recipients = frozenset(section.recipients) - {sender}
     if verdict.label is not Label.NOT_BLOCKED and _is_imitation(section, domains, mail):
         verdict = _rejected(verdict, "imitation")
-    elif verdict.label is not Label.NOT_BLOCKED and section.sender and not may_be_ours(section.sender, domains):
+    elif verdict.label is not Label.NOT_BLOCKED and _is_somebody_elses(section, domains):
         verdict = _rejected(verdict, "somebody-elses-account")
+    elif verdict.label is not Label.NOT_BLOCKED and mail is not None and _is_refused_elsewhere(mail, domains):
+        verdict = _rejected(verdict, "refused-by-another-system")
     return Reading(verdict=verdict, sender=sender, recipients=recipients)
+
+
+def _is_somebody_elses(section: Section, domains: Sequence[str]) -> bool:
+    """Whether the refused message is of somebody outside, or was refused by the tenant of somebody outside."""
+    whose = section.sender or section.recipient
+    if whose:
+        return not may_be_ours(whose, domains)
+    author = header_address(section.author)
+    return author.startswith("microsoftexchange") and not may_be_ours(author, domains)
+
+
+def _is_refused_elsewhere(mail: Mail, domains: Sequence[str]) -> bool:
+    """Whether the systems that report name no other, and are neither Microsoft's nor ours."""
+    hosts = [status.reporting for status in mail.statuses if status.reporting and not status.remote]
+    return bool(hosts) and not any(is_microsoft(host) or is_ours(f"@{host}", domains) for host in hosts)
+
+
+def _names_nobody(reading: Reading) -> bool:
+    return reading.verdict.label is not Label.NOT_BLOCKED and not reading.sender
+
+
+def _set_aside(reading: Reading, rule: str) -> Reading:
+    """The reading of a refusal that is none of ours, or none now, by the writer's own words."""
+    if reading.verdict.label is Label.NOT_BLOCKED:
+        return reading
+    return replace(reading, verdict=_rejected(reading.verdict, rule))
 
 
 def _rejected(verdict: Verdict, rule: str) -> Verdict:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from plugin.model import Confidence, Label
-from plugin.triage.knowledge import Phrase, Refusal, is_microsoft, phrases, refusals
+from plugin.triage.knowledge import Phrase, Refusal, is_english, is_microsoft, phrases, refusals
 from plugin.triage.mail import Status
-from plugin.triage.plain import LEFT_OUT, Skeleton, evidence, skeleton
+from plugin.triage.plain import Skeleton, evidence, skeleton
 from plugin.triage.replies import (
     Statement,
     enhanced,
@@ -19,6 +19,7 @@ from plugin.triage.replies import (
     meant,
     refused_elsewhere,
     said_by_others,
+    scanned_in,
     statements_in,
 )
 
@@ -52,14 +53,14 @@ def _judge_status(status: Status) -> Verdict | None:
     if known is not None and known.refusal is not None:
         return Verdict(
             label=known.refusal.label,
-            confidence=Confidence.CERTAIN,
+            confidence=_as_sure_as(known.refusal, Confidence.CERTAIN),
             code=meant(known.refusal, known.code or code),
             rule="delivery-status",
             evidence=words,
         )
     alone = next((r for r in refusals() if r.believed_alone and code and r.has(code)), None)
     if alone is not None and is_microsoft(status.reporting) and not said_by_others(status.diagnostic):
-        return _likely(alone.label, code, "delivery-status-without-text", words)
+        return _by_code(alone, code, "delivery-status-without-text", words)
     if code is None or (alone is not None and not said_by_others(status.diagnostic)):
         return None
     return _not_ours("other-refusal", code, words)
@@ -73,10 +74,10 @@ def judge_text(text: str) -> Verdict | None:
     if known:
         return _known(*min(known, key=lambda pair: (RANK.index(pair[1].label), pair[0].code is None, pair[0].place)))
     elsewhere = any(refused_elsewhere(text, s.place) for s in statements)
-    if not elsewhere and framed(text):
+    if not elsewhere and framed(text) and not any(said_by_others(s.words) for s in statements):
         alone = next(((s, r) for s in statements for r in refusals() if _stands_alone(s, r)), None)
         if alone is not None:
-            return _likely(alone[1].label, alone[0].code, "code-in-microsoft-report", alone[0].words)
+            return _by_code(alone[1], alone[0].code, "code-in-microsoft-report", alone[0].words)
     other = next((s for s in statements if _is_other_refusal(s, text, elsewhere=elsewhere)), None)
     if other is not None:
         return _not_ours("other-refusal", other.code, other.words)
@@ -86,7 +87,7 @@ def judge_text(text: str) -> Verdict | None:
 def _known(statement: Statement, refusal: Refusal) -> Verdict:
     return Verdict(
         label=refusal.label,
-        confidence=Confidence.CERTAIN if statement.code else Confidence.LIKELY,
+        confidence=_as_sure_as(refusal, Confidence.CERTAIN if statement.code else Confidence.LIKELY),
         code=meant(refusal, statement.code),
         rule="microsoft-reply" if statement.code else "microsoft-reply-without-code",
         evidence=statement.words,
@@ -97,12 +98,14 @@ def _judge_phrases(text: str, bones: Skeleton, statements: list[Statement]) -> V
     for phrase in phrases():
         place = bones.letters.find(phrase.fragment)
         if place >= 0:
-            return _phrase_verdict(phrase, text, bones.places[place], statements)
+            return _phrase_verdict(phrase, text, bones.place(place), statements)
     return None
 
 
 def _phrase_verdict(phrase: Phrase, text: str, place: int, statements: list[Statement]) -> Verdict:
-    code = next((s.code for s in statements for r in refusals() if r.label is phrase.label and _fits(s, r)), None)
+    ours = [refusal for refusal in refusals() if refusal.label is phrase.label]
+    code = next((s.code for s in statements for r in ours if _fits(s, r)), None)
+    code = code or next((seen for seen in scanned_in(text) for r in ours if seen in r.codes), None)
     sure = phrase.confirmed or (code is not None and framed(text))
     return Verdict(
         label=phrase.label,
@@ -120,7 +123,7 @@ def _fits(statement: Statement, refusal: Refusal) -> bool:
 
 def _stands_alone(statement: Statement, refusal: Refusal) -> bool:
     """A code that is believed without its known text: translated, or none; not what other systems say."""
-    in_english = statement.words.replace(LEFT_OUT, "").isascii() and statement.has_text
+    in_english = statement.has_text and is_english(statement.words)
     return refusal.believed_alone and statement.smtp and _fits(statement, refusal) and not in_english
 
 
@@ -136,8 +139,14 @@ def _strongest(verdicts: Iterable[Verdict]) -> Verdict | None:
     return min(verdicts, key=lambda verdict: RANK.index(verdict.label), default=None)
 
 
-def _likely(label: Label, code: str | None, rule: str, words: str) -> Verdict:
-    return Verdict(label=label, confidence=Confidence.LIKELY, code=code, rule=rule, evidence=words)
+def _as_sure_as(refusal: Refusal, most: Confidence) -> Confidence:
+    return most if refusal.confirmed else Confidence.UNSURE
+
+
+def _by_code(refusal: Refusal, code: str | None, rule: str, words: str) -> Verdict:
+    """A verdict that rests on a code without its known text."""
+    confidence = _as_sure_as(refusal, Confidence.LIKELY)
+    return Verdict(label=refusal.label, confidence=confidence, code=code, rule=rule, evidence=words)
 
 
 def bounce_of_another_kind(words: str) -> Verdict:

@@ -1,19 +1,25 @@
 """What a customer says in their own words, without a report: concepts found in sentences, and rules over concepts."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from plugin.model import Confidence, Label
 from plugin.triage.knowledge import data, refusals
+from plugin.triage.lexicon import Lexicon
 from plugin.triage.plain import clean, evidence, folded, unquoted_lines
-from plugin.triage.replies import CODE
+from plugin.triage.replies import codes_in, scanned_in
 from plugin.triage.report import Verdict
 
 MAX_WORDS = 20_000  # characters of one message's own words that are weighed
-SENTENCE = re.compile(r"[.!?;。！？\n]+(?=\s|$)|[。！？]")
+WRAPPED = 50  # characters; a longer line that goes on below was broken by a mail program
+SENTENCE = re.compile(r"[.!;]+(?=\s|$)|(?<=\?)(?=[^!-~])|[。！]|\n")  # a question keeps its mark
+LINE_END = re.compile(rf"(?<=[^\n]{{{WRAPPED}}})\n(?=[^\W\d_])")
+
+QUESTION = frozenset({"question"})  # a concept that is no fragment but the sentence's mark
+
+Wanted = tuple[frozenset[str], ...]  # of each set, one concept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,44 +27,71 @@ class _Rule:
     name: str
     label: Label
     confidence: Confidence
-    all_of: frozenset[str]
+    one: Wanted  # in one sentence
+    near: Wanted  # in one sentence or two neighbouring ones
+    text: Wanted  # anywhere
+    unless: frozenset[str]  # not in the sentence of `one`
     none_of: frozenset[str]
-    together: bool  # all within one sentence
     strong: bool  # holds beside a report that says otherwise
+
+    @property
+    def concepts(self) -> frozenset[str]:
+        """All that the rule names."""
+        return frozenset[str]().union(*self.one, *self.near, *self.text, self.unless, self.none_of)
+
+    def holds(self, sentences: Sequence[frozenset[str]], whole: frozenset[str]) -> bool:
+        if self.none_of & whole or not all(_has(whole, each) for each in (self.one, self.near, self.text)):
+            return False
+        plain = (found for found in sentences if not self.unless & found)
+        if not any(_has(found, self.one) for found in plain):
+            return False
+        return not self.near or any(_has(found, self.near) for found in _pairs(sentences))
+
+
+def _found_in(text: str, kind: str) -> list[frozenset[str]]:
+    """The concepts in each sentence that rules of a kind know, and whether it is a question."""
+    lines = LINE_END.sub(" ", text[:MAX_WORDS])
+    said = [folded(sentence) for sentence in SENTENCE.split(lines)]
+    names = _concepts(kind).names
+    return [names(one) | QUESTION if one.endswith("?") else names(one) for one in said]
+
+
+def _pairs(sentences: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+    return [one | other for one, other in zip(sentences, [*sentences[1:], frozenset()], strict=True)]
+
+
+def _has(found: frozenset[str], wanted: Wanted) -> bool:
+    return all(found & either for either in wanted)
+
+
+def _wanted(names: Iterable[str]) -> Wanted:
+    return tuple(frozenset(name.split("|")) for name in names)
 
 
 @cache
-def _rules() -> tuple[_Rule, ...]:
+def _rules(kind: str) -> tuple[_Rule, ...]:
     return tuple(
         _Rule(
             name=row["name"],
-            label=Label(row["label"]),
-            confidence=Confidence(row["confidence"]),
-            all_of=frozenset(row["all"]),
+            label=Label(row.get("label", Label.NOT_BLOCKED)),
+            confidence=Confidence(row.get("confidence", Confidence.LIKELY)),
+            one=_wanted(row.get("one", ())),
+            near=_wanted(row.get("near", ())),
+            text=_wanted(row.get("text", ())),
+            unless=frozenset(row.get("unless", ())),
             none_of=frozenset(row["none"]),
-            together=row.get("together", False),
             strong=row.get("strong", False),
         )
-        for row in data("words.json")["rules"]
+        for row in data("words.json")[kind]
     )
 
 
-def _pattern(by_language: Mapping[str, Iterable[str]]) -> re.Pattern[str]:
-    """One alternation of literals; a fragment begins a word unless a star says that it may stand anywhere."""
-    fragments = [fragment for group in by_language.values() for fragment in group]
-    anywhere = [re.escape(folded(text[1:])) for text in fragments if text.startswith("*")]
-    begins = [re.escape(folded(text) + " " * text.endswith(" ")) for text in fragments if not text.startswith("*")]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(begins) or '(?!)'})|{'|'.join(anywhere) or '(?!)'}")
-
-
 @cache
-def _concepts() -> dict[str, re.Pattern[str]]:
-    concepts: dict[str, Any] = data("words.json")["concepts"]
-    return {name: _pattern(by_language) for name, by_language in concepts.items()}
-
-
-def _found(text: str) -> frozenset[str]:
-    return frozenset(name for name, pattern in _concepts().items() if pattern.search(text))
+def _concepts(kind: str) -> Lexicon:
+    words = data("words.json")
+    known = {*words["code_context"], *words["code_none"]} if kind == "rules" else set()
+    known = known.union(*(rule.concepts for rule in _rules(kind)))
+    return Lexicon({name: fragments for name, fragments in words["concepts"].items() if name in known})
 
 
 def judge_words(text: str, *, beside_other_report: bool) -> Verdict | None:
@@ -67,33 +100,57 @@ def judge_words(text: str, *, beside_other_report: bool) -> Verdict | None:
     Beside a report of another refusal only the name of Microsoft's list or alert counts.
     """
     text = text[:MAX_WORDS]
-    whole = _found(folded(text) + " ")
-    sentences = [_found(folded(sentence) + " ") for sentence in SENTENCE.split(text)]
-    for rule in _rules():
-        held = any(rule.all_of <= found for found in sentences) if rule.together else rule.all_of <= whole
-        if held and not rule.none_of & whole and (rule.strong or not beside_other_report):
-            code = _code_of(text, rule.label)
+    sentences = _found_in(text, "rules")
+    whole = frozenset[str]().union(*sentences)
+    for rule in _rules("rules"):
+        if (rule.strong or not beside_other_report) and rule.holds(sentences, whole):
             return Verdict(
-                label=rule.label, confidence=rule.confidence, code=code, rule=rule.name, evidence=evidence(text)
+                label=rule.label,
+                confidence=rule.confidence,
+                code=code_of(text, rule.label),
+                rule=rule.name,
+                evidence=evidence(text),
             )
     return None if beside_other_report else _bare_code(text, whole)
 
 
-def _code_of(text: str, label: Label) -> str | None:
-    for match in CODE.finditer(text):
-        code = f"{match['class']}.{int(match['subject'])}.{int(match['detail'])}"
-        if any(refusal.label is label and refusal.has(code) for refusal in refusals()):
-            return code
-    return None
+def somebody_elses(text: str) -> str | None:
+    """By which rule the writer tells of somebody outside, whose account is not ours to unblock; None if by none."""
+    return _name_of(_rules("somebody_else"), _found_in(text, "somebody_else"))
+
+
+def no_matter(text: str, *, beside_our_report: bool) -> str | None:
+    """By which rule the writer says that nothing is blocked now: it is over, or asked in general; None if by none.
+
+    Whoever says in the same words that mail fails, or that something else does, is not taken to say so. Beside a report
+    that names a sender of ours only the plainest rules count.
+    """
+    found = _found_in(text, "asides")
+    rules = [rule for rule in _rules("asides") if rule.strong or not beside_our_report]
+    name = _name_of(rules, found)
+    return None if name is None or complains(text) else name
+
+
+def _name_of(rules: Iterable[_Rule], sentences: Sequence[frozenset[str]]) -> str | None:
+    whole = frozenset[str]().union(*sentences)
+    return next((rule.name for rule in rules if rule.holds(sentences, whole)), None)
+
+
+def code_of(text: str, label: Label) -> str | None:
+    """A code in a writer's words that goes with a label."""
+    ours = [refusal for refusal in refusals() if refusal.label is label]
+    exact = next((code.text for code in codes_in(text) if any(refusal.has(code.text) for refusal in ours)), None)
+    return exact or next((code for code in scanned_in(text) if any(code in refusal.codes for refusal in ours)), None)
 
 
 def _bare_code(text: str, whole: frozenset[str]) -> Verdict | None:
     """A code that the writer gives without its text, in words about mail."""
     words = data("words.json")
-    if not whole & set(words["code_context"]) or whole & set(words["code_none"]):
+    told = whole & set(words["code_context"]) or any(code.smtp for code in codes_in(text))
+    if not told or whole & set(words["code_none"]):
         return None
     for refusal in refusals():
-        if refusal.believed_alone and (code := _code_of(text, refusal.label)) and refusal.has(code):
+        if refusal.believed_alone and (code := code_of(text, refusal.label)) and refusal.has(code):
             return Verdict(
                 label=refusal.label,
                 confidence=Confidence.UNSURE,
@@ -108,16 +165,26 @@ def _bare_code(text: str, whole: frozenset[str]) -> Verdict | None:
 
 
 @cache
-def _complaints() -> tuple[re.Pattern[str], re.Pattern[str], tuple[str, ...]]:
+def _complaints() -> tuple[Lexicon, tuple[str, ...]]:
     rows = data("complaints.json")
-    return _pattern(rows["recovered"]), _pattern(rows["fails"]), tuple(folded(text) + " " for text in rows["unless"])
+    lexicon = Lexicon({name: rows[name] for name in ("recovered", "fails")})
+    return lexicon, tuple(folded(text) + " " for text in rows["unless"])
 
 
 def complains(text: str) -> bool:
     """Whether unquoted words say that mail (still) fails; "no longer bounces" and "if it still bounces" do not."""
-    recovered, fails, unless = _complaints()
-    for sentence in SENTENCE.split(unquoted_lines(clean(text))[:MAX_WORDS]):
-        said = recovered.sub(" ", folded(sentence) + " ")
-        if not said.startswith(unless) and fails.search(said):
+    lexicon, unless = _complaints()
+    for sentence in SENTENCE.split(LINE_END.sub(" ", unquoted_lines(clean(text))[:MAX_WORDS])):
+        said = folded(sentence)
+        if not f"{said} ".startswith(unless) and _fails(lexicon, said):
             return True
     return False
+
+
+def _fails(lexicon: Lexicon, said: str) -> bool:
+    """Whether a fragment of failing stands outside those of recovering."""
+    found = lexicon.find(said)
+    recovered = [(f.start, f.end) for f in found if f.concept == "recovered"]
+    return any(
+        f.concept == "fails" and not any(start < f.end and f.start < end for start, end in recovered) for f in found
+    )
