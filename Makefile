@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-real lint help requirements clean
+.PHONY: triage-report demo test test-real chaos lint help requirements clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -19,8 +19,14 @@ test: $(VENV)/.dev ## Run the linters, the type checker and the tests that need 
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not real"
 
-test-real: $(VENV)/.real ## Run the tests that need Debian packages (a browser, Request Tracker); installs them where it may
+test-real: $(VENV)/.real ## Run the tests that need Debian packages (a browser, Request Tracker, PostgreSQL); installs them where it may
 	$(BIN)/python -m pytest -m real
+
+chaos: $(VENV)/.dev ## Play lives full of faults and deaths; SEEDS=5000 for more, SEED=1234 tells one step by step
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --first $(or $(FIRST),1))
+
+triage-report: $(VENV)/.dev ## Print how well triage does on the labelled tickets, by language and kind
+	@$(BIN)/python -m tests.triage.scoring
 
 lint: $(VENV)/.dev ## Format and lint
 	$(BIN)/ruff format .

@@ -19,6 +19,7 @@ from plugin.naming import mending, note_key, posting
 from plugin.notes.facts import AddressResult, Facts
 from plugin.notes.texts import NoteKind, Texts
 from plugin.ports import TicketChange, TicketSystem
+from plugin.store import marks
 from plugin.store.cases import RESTORED, SentNote
 
 STATE_TAGS = frozenset(rules.TAG_OF.values())
@@ -91,7 +92,7 @@ def state_tags(case: Case) -> frozenset[str]:
 
 
 def _mark(case: Case) -> str:
-    return f"shown {_fingerprint(case.source, case.ticket)}"
+    return marks.shown(case.source, case.ticket)
 
 
 def _moment(moment: datetime | None) -> str | None:
@@ -178,12 +179,12 @@ class Annotation:
         except NotFound:
             log("ticket.gone", logging.WARNING, source=case.source, ticket=case.ticket)
 
-    def say_reply_was_not_sent(self, case: Case, why: str) -> None:
-        """An agent believes that the customer has been answered."""
-        key = note_key(case, "reply-not-sent")
+    def say(self, case: Case, kind: NoteKind, occasion: str, why: str) -> None:
+        """Put a note about what was not done on the ticket: an agent believes that it was."""
+        key = note_key(case, occasion)
         facts = replace(self._facts(case), reason=why)
         with self._store.change() as change:
-            change.intend(case.id, self._texts.note(NoteKind.REPLY_NOT_SENT, key=key, facts=facts), self._work.clock())
+            change.intend(case.id, self._texts.note(kind, key=key, facts=facts), self._work.clock())
             change.put_task(posting(case, key))
 
     def _missing(self, case: Case) -> Iterator[SentNote]:
@@ -191,7 +192,8 @@ class Annotation:
         referrals = sum("/refer-to-security" in sent.note.key for sent in self._store.notes(case.id))
         for kind, occasion in due_notes(case, referrals=referrals):
             key = note_key(case, occasion)
-            if self._store.note(key) is None:
+            sent = self._store.note(key)
+            if sent is None or sent.has_lost_its_text:
                 note = self._texts.note(kind, key=key, facts=self._facts(case))
                 with self._store.change() as change:
                     change.intend(case.id, note, self._work.clock())

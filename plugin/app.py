@@ -1,7 +1,6 @@
 """The composition root: reads the settings, builds the collaborators, knows the real classes; for the command only."""
 
 import logging
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,38 +13,42 @@ from flask import Flask
 from sqlalchemy import Engine as Database
 from sqlalchemy.engine import make_url
 
-from plugin import checking, mail_tenants, panel, status_pages
+from plugin import checking, mail_tenants, panel
 from plugin import checklist as checklists
 from plugin.annotation import Annotation
 from plugin.attempts import Attempts
 from plugin.casework import Casework
 from plugin.desk import Desk
 from plugin.errors import SettingsError
+from plugin.event_search import Events
+from plugin.housekeeping import Housekeeping
 from plugin.http import Traffic
 from plugin.log import MaskingFormatter
 from plugin.manifest import manifest
 from plugin.model import Case
 from plugin.notes.texts import Texts
+from plugin.panel.tokens import secret_from
 from plugin.ports import MailTenant, TicketSystem
 from plugin.settings import Settings
-from plugin.store import migrations
+from plugin.store import marks, migrations
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
 from plugin.store.engine import open_engine
+from plugin.store.events import WorkRows
+from plugin.store.forgetting import OldDeliveries, OldWork
 from plugin.store.locks import Locks, open_locks
 from plugin.store.outbox import Outbox
 from plugin.traffic import LimitedTraffic
+from plugin.watching import Watch
 from plugin.workflow import Workflow
 from webhooks import receiver, ticket_systems
 from webhooks.ticket_systems import installable, installer
 
 if TYPE_CHECKING:
     from plugin.engine import Engine
+    from plugin.upkeep import Upkeep
 
-__all__ = ["Parts", "create_app", "installable", "installer", "now", "set_up_logging"]
-
-READY_WITHIN = 1.0
-"""Seconds that a database may be busy and still count as ready."""
+__all__ = ["Parts", "create_app", "create_worker_app", "installable", "installer", "now", "set_up_logging"]
 
 
 def now() -> datetime:
@@ -60,6 +63,7 @@ class Parts:
     settings: Settings
     clock: Callable[[], datetime] = now
     is_worker: bool = False  # its requests to other systems are limited, over all workers
+    is_counted: bool = False  # what it counts is added to what other processes of this machine count
 
     @cached_property
     def sources(self) -> dict[str, TicketSystem]:
@@ -72,10 +76,17 @@ class Parts:
     def traffic(self) -> Traffic:
         """What goes on around every request to another system."""
         if not self.is_worker:
-            return Traffic()
+            return Traffic(self.watch.requested)
         systems = {**self.settings.sources, **self.settings.mail_tenants}
-        at_once = {name: int(chosen["calls_at_once"]) for name, chosen in systems.items()}
-        return LimitedTraffic(self.locks, at_once, lambda _call: None)
+        # One of an unknown kind has no such setting; that it is unknown is said where it is connected.
+        at_once = {name: int(chosen.get("calls_at_once", 1)) for name, chosen in systems.items()}
+        return LimitedTraffic(self.locks, at_once, self.watch.requested)
+
+    @cached_property
+    def watch(self) -> Watch:
+        """What operators watch."""
+        process = "worker" if self.is_worker else "web"
+        return Watch(self.settings, self.clock, process, is_shared=self.is_counted)
 
     @cached_property
     def tenant(self) -> MailTenant:
@@ -86,6 +97,10 @@ class Parts:
     @cached_property
     def _cases(self) -> Database:
         return open_engine(self.settings.cases_url)
+
+    @cached_property
+    def _deliveries(self) -> Database:
+        return open_engine(self.settings.deliveries_url)
 
     @cached_property
     def casework(self) -> Casework:
@@ -100,7 +115,7 @@ class Parts:
     @cached_property
     def deliveries(self) -> DeliveryStore:
         """What was accepted."""
-        return DeliveryStore(open_engine(self.settings.deliveries_url))
+        return DeliveryStore(self._deliveries)
 
     @cached_property
     def texts(self) -> Texts:
@@ -127,6 +142,18 @@ class Parts:
         return Outbox(self._cases)
 
     @cached_property
+    def events(self) -> Events:
+        """What operators are shown of events and have tried again."""
+        return Events(
+            deliveries=self.deliveries,
+            cases=CaseStore(self._cases),
+            outbox=self.outbox,
+            rows=WorkRows(self._cases),
+            sources=tuple(self.settings.sources),
+            clock=self.clock,
+        )
+
+    @cached_property
     def locks(self) -> Locks:
         """What makes one worker the only one to do a thing."""
         return open_locks(self.settings.engine_url)
@@ -143,17 +170,35 @@ class Parts:
             give_up=self.workflow.give_up,
         )
 
+    @cached_property
+    def housekeeping(self) -> Housekeeping:
+        """What forgets what is over."""
+        return Housekeeping(
+            deliveries=OldDeliveries(self._deliveries),
+            work=OldWork(self._cases),
+            relayed=lambda: int(self.casework.store.mark(marks.RELAYED) or 0),
+            retention=self.settings.retention,
+            clock=self.clock,
+            stopping=self.attempts.stopping,
+        )
+
+    @cached_property
+    def upkeep(self) -> "Upkeep":
+        """What looks after the engine's rows and ours."""
+        from plugin.upkeep import Upkeep
+
+        house = self.housekeeping
+        return Upkeep(outbox=self.outbox, locks=self.locks, clock=self.clock, tidy=house.tidy, pause=house.pause)
+
     def engine(self) -> "Engine":
         """The durable engine over it; imported here because the web process does without it."""
         from plugin.engine import Engine
-        from plugin.upkeep import Upkeep
 
-        upkeep = Upkeep(outbox=self.outbox, locks=self.locks, clock=self.clock, tidy=lambda _forget: 0)
         return Engine(
             url=self.settings.engine_url,
             attempts=self.attempts,
             locks=self.locks,
-            upkeep=upkeep,
+            upkeep=self.upkeep,
             store=self.casework.store,
             deliveries=self.deliveries,
             sources=self.sources,
@@ -172,7 +217,7 @@ class Parts:
 
     def checks(self, path: Path) -> Iterator[checking.Section]:
         """What the set-up needs, by part; `path` is the settings file."""
-        yield "m365-unblock", checking.ours(path, self.settings, self.pings())
+        yield "m365-unblock", checking.ours(path, self.settings, self.watch.pings(), self.watch.presence)
         for name, source in self.sources.items():
             yield f"{name}: {_kind('ticket_systems', self.settings.sources[name])}", source.check()
         kind = _kind("mail_tenants", self.settings.mail_tenants[self.tenant.name])
@@ -187,13 +232,6 @@ class Parts:
         migrations.upgrade("deliveries", self.settings.deliveries_url)
         migrations.upgrade("cases", self.settings.cases_url)
 
-    def pings(self) -> dict[str, Callable[[], None]]:
-        """For each of our databases, what raises `StorageError` unless it takes changes now."""
-        return {
-            "deliveries": lambda: _ping(self.settings.deliveries_url, lambda engine: DeliveryStore(engine).ping()),
-            "cases": lambda: _ping(self.settings.cases_url, lambda engine: CaseStore(engine).ping()),
-        }
-
 
 def _kind(kinds: str, chosen: Mapping[str, Any]) -> str:
     return next(str(entry["name"]) for entry in manifest()[kinds] if entry["id"] == chosen["system"])
@@ -206,33 +244,37 @@ def _make_folder(folder: Path) -> None:
         raise SettingsError(f"[store]: cannot make the folder {folder}: {error.strerror}") from error
 
 
-def _ping(url: str, ping: Callable[[Database], None]) -> None:
-    """Over a connection of its own: one that is open already would not notice that its file is gone."""
-    engine = open_engine(url, busy_seconds=READY_WITHIN)
-    try:
-        ping(engine)
-    finally:
-        engine.dispose()
-
-
 def create_app(parts: Parts) -> Flask:
     """The web process: receiver, panel, and what operators ask."""
     app = Flask("plugin", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 2 * 1024 * 1024
     settings = parts.settings
-    app.register_blueprint(receiver.blueprint(parts.sources, parts.deliveries, parts.clock))
+    told = parts.watch.counts.delivered
+    app.register_blueprint(receiver.blueprint(parts.sources, parts.deliveries, parts.clock, told))
     app.register_blueprint(
         panel.blueprint(
             desk=Desk(casework=parts.casework, tenant=parts.tenant, texts=parts.texts, domains=settings.domains),
             sources=parts.sources,
             origins={name: chosen.get("panel_origins", []) for name, chosen in settings.sources.items()},
-            secret=settings.panel_secret.encode() if settings.panel_secret else secrets.token_bytes(32),
+            secret=_panel_secret(settings),
             links=settings.links,
             zone=settings.zone,
             clock=parts.clock,
         )
     )
-    app.register_blueprint(status_pages.blueprint(parts.pings()))
+    app.register_blueprint(parts.watch.pages())
+    return app
+
+
+def _panel_secret(settings: Settings) -> bytes:
+    chosen = settings.panel_secret
+    return chosen.encode() if chosen else secret_from(settings.sources, settings.mail_tenants)
+
+
+def create_worker_app(parts: Parts) -> Flask:
+    """What operators ask a worker on a machine of its own."""
+    app = Flask("plugin", static_folder=None)
+    app.register_blueprint(parts.watch.pages(lambda: parts.attempts.worker))
     return app
 
 

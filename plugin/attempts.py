@@ -22,6 +22,7 @@ from plugin import rules
 from plugin.errors import RemoteError, StorageError, TransientError
 from plugin.log import log, masked
 from plugin.model import Outcome, Task
+from plugin.naming import shown_as
 from plugin.relay import task_of
 from plugin.settings import Procedure
 from plugin.store.cases import Stale
@@ -35,6 +36,9 @@ EVENTS_AT_ONCE = 8
 
 GIVE_UP_AFTER = timedelta(days=3)
 """So long a failing task is tried again; outages end, and so does waiting."""
+
+BUG = "a bug: "
+"""So the error of an attempt begins that failed by none that is known."""
 
 BUGS_FORGIVEN = 5
 """So often a task is tried again that fails by no known error."""
@@ -75,6 +79,7 @@ class Attempts:
         procedure: Procedure,
         clock: Callable[[], datetime],
         give_up: Callable[[Task, str], None],
+        events_at_once: int = EVENTS_AT_ONCE,
     ) -> None:
         self._tasks = tasks
         self._outbox = outbox
@@ -82,6 +87,7 @@ class Attempts:
         self._procedure = procedure
         self._clock = clock
         self._give_up = give_up
+        self._events_at_once = events_at_once
         self.worker = ""
         self.stopping = threading.Event()
 
@@ -96,6 +102,8 @@ class Attempts:
 
     def _one(self, task: Task) -> None:
         begun = self._begin([task])[task.id]
+        if not begun:
+            return
         is_suspect = begun > 1 if task.crashes else begun > ENDS_FORGIVEN
         self._end([self._crashed(task, begun) if is_suspect else self._run(task)])
 
@@ -111,12 +119,14 @@ class Attempts:
 
     def _batch(self, batch: Task) -> None:
         members = [task_of(row) for row in batch.args["tasks"]]
-        if self._begin([batch, *members])[batch.id] > 1:
+        begun = self._begin([batch, *members])
+        members = [task for task in members if begun[task.id]]
+        if begun[batch.id] > 1:
             why = "the worker ended while a batch was worked on"
             apart = [self._again(task, timedelta(0), Outcome.CRASHED, why) for task in members]
             self._end([Result(ended=Ended(task=batch, outcome=Outcome.SPLIT)), *apart])
             return
-        with ThreadPoolExecutor(EVENTS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(self._events_at_once) as pool:
             results = list(pool.map(self._within_batch, members))
         done = [result for result in results if result is not None]
         self._end([Result(ended=Ended(task=batch, outcome=Outcome.DONE)), *done])
@@ -165,17 +175,22 @@ class Attempts:
             return self._after_failure(task, error)
         except Exception as error:  # the worker's outermost loop: a bug in one task must not stop the others
             logging.getLogger("m365-unblock").exception("task.bug task=%s", task.id)
-            why = f"a bug: {type(error).__name__}: {error}"
-            if task.attempt >= BUGS_FORGIVEN:
+            why = f"{BUG}{type(error).__name__}: {error}"
+            if self._bugs(task) >= BUGS_FORGIVEN:
                 return self._dead(task, why)
             return self._again(task, self._procedure.retry_pause_at_most, Outcome.AGAIN, why)
         return Result(ended=Ended(task=task, outcome=Outcome.DONE))
 
+    def _bugs(self, task: Task) -> int:
+        """How often it has failed by a bug; what an outage cost it before does not count."""
+        tried = self._insist(lambda: self._outbox.attempts(task), task)
+        return sum(record.error.startswith(BUG) for record in tried)
+
     def _after_failure(self, task: Task, error: RemoteError | StorageError) -> Result:
         chosen = self._procedure
-        if task.attempt * chosen.retry_pause_at_most > GIVE_UP_AFTER:
+        if task.failures * chosen.retry_pause_at_most > GIVE_UP_AFTER:
             return self._dead(task, str(error))
-        pause = rules.pause(task.attempt, first=chosen.retry_first_after, at_most=chosen.retry_pause_at_most)
+        pause = rules.pause(task.failures, first=chosen.retry_first_after, at_most=chosen.retry_pause_at_most)
         pause = rules.scattered(pause, task.base)
         if isinstance(error, TransientError) and error.retry_after is not None:
             pause = max(pause, timedelta(seconds=min(error.retry_after, 3600)))
@@ -194,7 +209,8 @@ class Attempts:
 
     def _dead(self, task: Task, why: str) -> Result:
         """Nobody tries it again by itself, so everybody whom it concerns is told."""
-        log("task.dead", logging.CRITICAL, task=task.id, name=task.name, attempts=task.attempt + 1, error=why)
+        run = f"m365-unblock events show {shown_as(task.cause or task.base)}"
+        log("task.dead", logging.CRITICAL, task=task.id, name=task.name, attempts=task.attempt + 1, error=why, run=run)
         try:
             self._insist(lambda: self._give_up(task, masked(why)), task)
         except Exception:  # telling may fail like the task itself; the log and the operator's list have it all the same

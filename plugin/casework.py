@@ -14,7 +14,8 @@ from plugin.model import AccountStatus, Agent, Answer, Asking, Case, CaseState, 
 from plugin.naming import annotation, case_id_of, follow_up, reread
 from plugin.rules import Gate
 from plugin.settings import Procedure
-from plugin.store.cases import CaseStore, Change, Stale
+from plugin.store import marks
+from plugin.store.cases import RESTORED, CaseStore, Change, Stale
 
 PROGRAM = "m365-unblock"
 
@@ -108,10 +109,11 @@ class Casework:
     # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def new_case(self, source: str, ticket: str, about: str, *, opened_by: str) -> Case:
-        """A case that is not kept yet; `about` is its account, or what tells it from the ticket's other cases."""
+        """A case that is not kept (yet); `about` is its account, or what tells it from the ticket's other cases."""
         now = self.clock()
-        return Case(
-            id=case_id_of(source, ticket, about),
+        case_id = case_id_of(source, ticket, about)
+        new = Case(
+            id=case_id,
             source=source,
             ticket=ticket,
             account="",
@@ -122,6 +124,7 @@ class Casework:
             updated_at=now,
             version=1,
         )
+        return marks.brought_back(new, self.store.mark(marks.forgotten(case_id)))
 
     def take(self, case: Case, status: AccountStatus, what: str, *, agent: Agent | None = None) -> Case:
         """A reading moves the case (`rules.moved`); between open and ready the checklist decides."""
@@ -142,10 +145,10 @@ class Casework:
                 change.put_task(reread(saved))
         return saved
 
-    def enter(self, case: Case, state: CaseState, reason: str, what: str) -> Case:
+    def enter(self, case: Case, state: CaseState, reason: str, what: str, *, tasks: Sequence[Task] = ()) -> Case:
         """The workflow moves a case to a state."""
         entered = rules.entered(case, state, reason, follow_up_after=self.procedure.follow_up_after, now=self.clock())
-        return self.save(self._weighed(entered), what)
+        return self.save(self._weighed(entered), what, tasks=tasks)
 
     def move(self, case: Case, ticket: str) -> Case:
         """The case goes with its ticket, which was merged into another one."""
@@ -167,7 +170,12 @@ class Casework:
         raise Stale(f"case {case_id} changes faster than its checklist can be weighed; try again")
 
     def _weighed(self, case: Case) -> Case:
-        """The case in the state that its standing answers put it in."""
+        """The case in the state that its standing answers put it in, with a warning where Unblock needs one."""
+        put_back_at = self.store.mark(RESTORED)
+        moment = datetime.fromisoformat(put_back_at) if put_back_at else None
+        return rules.cautioned(self._answered(case), moment)
+
+    def _answered(self, case: Case) -> Case:
         if not rules.is_answering(case, self.procedure.compromise_reasons):
             return case
         is_relied = self.relied(case) is not None

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from plugin.errors import RemoteError, StorageError
 from plugin.http import Remote
 from plugin.ports import Check
+from plugin.presence import Presence
 from plugin.settings import Settings
 from plugin.store import migrations
 
@@ -27,13 +28,16 @@ class Advice(Check):
     """A check that may fail without anything being wrong."""
 
 
-def ours(path: Path, settings: Settings, pings: Mapping[str, Callable[[], None]]) -> Iterator[Check]:
-    """The settings file, which has been read by now, our databases, and the web process by its public address."""
+def ours(
+    path: Path, settings: Settings, pings: Mapping[str, Callable[[], None]], presence: Callable[[], Presence]
+) -> Iterator[Check]:
+    """The settings file, which has been read by now, our databases, the web process by its public address, workers."""
     yield Check(what=f"the settings file {path} is in order", ok=True)
     for name, url in (("deliveries", settings.deliveries_url), ("cases", settings.cases_url)):
         yield _database(name, url, pings[name], path)
     yield _engine_database(settings.engine_url)
     yield _web_process(settings.public_url)
+    yield _workers(presence)
 
 
 def tell(sections: Iterable[Section]) -> bool:
@@ -107,3 +111,15 @@ def _web_process(public_url: str) -> Check:
         return Advice(what=what, ok=False, remedy=f"{error}; is `m365-unblock serve` running?")
     is_ours = isinstance(answer, dict) and answer.get("status") == "ready"
     return Advice(what=what, ok=is_ours, remedy="something else answers there; look at the proxy in front of it")
+
+
+def _workers(presence: Callable[[], Presence]) -> Check:
+    what = "a worker has been seen within a minute"
+    try:
+        found = presence()
+    except StorageError as error:
+        return Advice(what=what, ok=False, remedy=str(error))
+    last = found.last_seen_at
+    seen = f"none since {last.isoformat(timespec='seconds')}" if last else "none ever was"
+    remedy = f"{seen}: what comes in is kept and waits; is `m365-unblock serve` or `m365-unblock worker` running?"
+    return Advice(what=what, ok=found.at_work > 0, remedy=remedy)

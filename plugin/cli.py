@@ -1,4 +1,4 @@
-"""The command: m365-unblock serve | web | worker | db upgrade | status | install | check | demo."""
+"""The command: m365-unblock serve | web | worker | db upgrade | status | install | check | triage | events | demo."""
 
 import io
 import os
@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from plugin.errors import PluginError, SettingsError
 from plugin.options import CONFIG
-from plugin.settings import Settings, load
 
 if TYPE_CHECKING:
     from plugin.app import Parts
+    from plugin.settings import Settings
+
+MOST_WORKERS = 16  # of one machine
 
 END_WITH_PARENT = click.option("--end-with-parent", is_flag=True, hidden=True)
 """Given by whoever starts it and holds the other end of standard input: `serve`, the demo."""
@@ -41,15 +43,24 @@ def _told() -> Iterator[None]:
         sys.exit(2 if isinstance(error, SettingsError) else 1)
 
 
-def _settings(path: Path) -> Settings:
+def _settings(path: Path) -> "Settings":
+    from plugin.settings import load
+
     return load(path, os.environ)
 
 
 @main.command()
 @CONFIG
 @END_WITH_PARENT
-def serve(path: Path, end_with_parent: bool) -> None:
-    """Run everything: the web process and the worker, each a process of its own."""
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    default=1,
+    show_default=True,
+    help="So many workers; more than one on PostgreSQL only.",
+)
+def serve(path: Path, end_with_parent: bool, workers: int) -> None:
+    """Run everything: the web process and the workers, each a process of its own."""
     from plugin import serving
     from plugin.app import set_up_logging
 
@@ -57,8 +68,9 @@ def serve(path: Path, end_with_parent: bool) -> None:
         set_up_logging()
         if end_with_parent:
             serving.end_with_parent()
+        serving.check_workers(_settings(path), workers)
         _made_ready(path)
-        pair = serving.Pair(path)
+        pair = serving.Pair(path, workers)
         pair.start()
         _on_signals(pair.stop)
         sys.exit(pair.wait())
@@ -76,7 +88,7 @@ def web(path: Path, end_with_parent: bool) -> None:
         set_up_logging()
         if end_with_parent:
             serving.end_with_parent()
-        parts = _made_ready(path)
+        parts = _made_ready(path, is_counted=True)
         serving.run_gunicorn(lambda: create_app(parts), parts.settings)
 
 
@@ -86,13 +98,16 @@ def web(path: Path, end_with_parent: bool) -> None:
 def worker(path: Path, end_with_parent: bool) -> None:
     """Run the worker: the procedure."""
     from plugin import serving
-    from plugin.app import set_up_logging
+    from plugin.app import create_worker_app, set_up_logging
 
     with _told():
         set_up_logging()
         if end_with_parent:
             serving.end_with_parent()
-        parts = _made_ready(path, is_worker=True)
+        parts = _made_ready(path, is_worker=True, is_counted=True)
+        pages = create_worker_app(parts)
+        if parts.settings.worker_listen is not None:
+            serving.serve_beside(pages, parts.settings.worker_listen)
         stopped = threading.Event()
         _on_signals(stopped.set)
         engine = parts.engine()
@@ -113,6 +128,32 @@ def upgrade(path: Path) -> None:
     with _told():
         _made_ready(path)
         click.echo("The databases are up to date.")
+
+
+@db.command()
+@CONFIG
+@click.argument("folder", type=click.Path(path_type=Path))
+def backup(path: Path, folder: Path) -> None:
+    """Copy the databases into a folder while everything runs (SQLite; on PostgreSQL use pg_dump)."""
+    from plugin.backups import back_up
+
+    with _told():
+        for line in back_up(_settings(path), folder):
+            click.echo(line)
+
+
+@db.command()
+@CONFIG
+def restored(path: Path) -> None:
+    """Run this after a backup was put back, before anything is started."""
+    from plugin.app import Parts
+    from plugin.backups import make_sure_that_nothing_runs, put_back
+
+    with _told():
+        parts = Parts(_settings(path))
+        make_sure_that_nothing_runs(parts.settings, parts.locks)
+        for line in put_back(_made_ready(path).casework, parts.settings):
+            click.echo(line)
 
 
 @main.command()
@@ -153,6 +194,29 @@ def install() -> None:
     """Put our part into a ticket system; changes nothing when run twice."""
 
 
+class _Events(click.Group):
+    """Imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from plugin.events_command import events
+
+        return events.list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from plugin.events_command import events
+
+        return events.get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _told():
+            return super().invoke(ctx)
+
+
+@main.group(cls=_Events)
+def events() -> None:
+    """What came in, what became of it, and having it tried again."""
+
+
 @main.command()
 @CONFIG
 def check(path: Path) -> None:
@@ -166,6 +230,29 @@ def check(path: Path) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # where there is no ✓, the word beside it says the same
         sys.exit(0 if tell(parts.checks(path)) else 1)
+
+
+@main.command()
+@CONFIG
+@click.option(
+    "--domain",
+    "domains",
+    multiple=True,
+    metavar="DOMAIN",
+    help="A domain of ours, subdomains included; may be repeated.  [default: the settings' organisation.domains]",
+)
+@click.option("--jsonl", is_flag=True, help="Read tickets as lines of JSON and answer each with one.")
+@click.argument("file", required=False, type=click.File("rb"))
+def triage(path: Path, domains: tuple[str, ...], jsonl: bool, file: IO[bytes] | None) -> None:
+    """Say what FILE comes to: a mail (.eml, .msg) or a text; standard input without it."""
+    from plugin.triage_command import answer_file, answer_lines, domains_of
+
+    with _told():
+        ours = domains or domains_of(path)
+        stream = file or sys.stdin.buffer
+        if jsonl:
+            sys.exit(0 if answer_lines(stream, ours) else 1)
+        answer_file(stream, ours)
 
 
 @main.command()
@@ -183,11 +270,11 @@ def demo(once: bool, port: int | None) -> None:
         sys.exit(play(once=once, port=port))
 
 
-def _made_ready(path: Path, *, is_worker: bool = False) -> "Parts":
+def _made_ready(path: Path, *, is_worker: bool = False, is_counted: bool = False) -> "Parts":
     """Everything checked before anything is done, and the databases in their newest form."""
     from plugin.app import Parts
 
-    parts = Parts(_settings(path), is_worker=is_worker)
+    parts = Parts(_settings(path), is_worker=is_worker, is_counted=is_counted)
     parts.check()
     parts.migrate()
     return parts

@@ -33,6 +33,9 @@ from plugin.rules import Gate
 
 ADDRESS = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
 
+UNSETTLED = (CaseState.NEEDS_PERSON, CaseState.RECEIVED)
+"""States in which a case without an account waits for somebody, or something, to say which."""
+
 REPLY_FOR = {CaseState.UNBLOCKED: ReplyKind.CUSTOMER, CaseState.BULK_SENDER: ReplyKind.BULK_SENDER}
 """The public reply that fits a state, where one does."""
 
@@ -99,7 +102,7 @@ class Desk:
             relied=relied,
             earlier=None if relied else self._work.earlier(case),
             askings=self._store.askings_of_case(case),
-            notes=written,
+            notes=tuple(row for row in written if row.note.subject),
             journal=self._store.journal(case.id),
             reply=reply,
             reply_sent=reply is not None and any(row.note.key == _reply_key(case, reply) for row in written),
@@ -193,7 +196,7 @@ class Desk:
     def choose_account(self, case: Case, account: str, agent: Agent) -> Case:
         """Say which account an unclear case is about."""
         _must_act(agent)
-        if case.state is not CaseState.NEEDS_PERSON or case.account:
+        if case.state not in UNSETTLED or case.account:
             raise NotAllowed("The account of this case is settled already.")
         status = self._read(account.strip())
         self._refuse_twin(case, status)
@@ -244,10 +247,11 @@ class Desk:
         return tuple(address for address in found if address.lower().rstrip(".").endswith(self._domains))
 
     def _question_about(self, source: str, ticket: str, status: AccountStatus) -> Case | None:
-        """A case on this ticket that asks whether it is about this account."""
+        """A case on this ticket that asks whether it is about this account, or waits until that can be read."""
         names = {status.netid.lower(), *(address.lower() for address in status.addresses)}
         for case in self._store.cases_of_ticket(source, ticket):
-            if case.state is CaseState.NEEDS_PERSON and not case.account and names.intersection(case.candidates):
+            found = {candidate.account for candidate in case.finding.candidates} if case.finding else set()
+            if case.state in UNSETTLED and not case.account and names & {*case.candidates, *found}:
                 return case
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from plugin.casework import PROGRAM, Casework
-from plugin.model import AccountStatus, Case, Finding, JournalEntry, Origin, Ticket
+from plugin.model import AccountStatus, Case, Finding, JournalEntry, Label, Origin, Ticket
 
 
 class Docket:
@@ -30,6 +30,13 @@ class Docket:
             ticket, finding, f"?{finding.label.value} {' '.join(sorted(_names(finding)))}"
         )
         return None if case.account else case
+
+    def unread(self, ticket: Ticket, finding: Finding) -> Case | None:
+        """A case that waits until the tenant can be read: one a ticket, for nobody knows yet whose accounts are one."""
+        for case in self._cases(ticket):
+            if not case.account and case.unreadable_since is not None:
+                return case
+        return self.unsettled(ticket, finding)
 
     def concerned(self, ticket: Ticket, finding: Finding) -> Case | None:
         """The case with an account that a finding is about by its addresses, as they were last read."""
@@ -57,10 +64,8 @@ class Docket:
     def _waiting(self, ticket: Ticket, finding: Finding) -> Case | None:
         names = _names(finding)
         for case in self._cases(ticket):
-            if not case.account and case.finding is not None and case.finding.label is finding.label:
-                earlier = _names(case.finding)
-                if earlier & names or not (earlier and names):
-                    return replace(case, finding=finding)
+            if not case.account and _may_be_about(case.finding, finding.label, names):
+                return replace(case, finding=finding)
         return None
 
     def _open(self, ticket: Ticket, finding: Finding, about: str) -> Case:
@@ -70,6 +75,14 @@ class Docket:
                 found = f"{finding.label.value}, {finding.confidence.value}"
                 change.log(case.id, JournalEntry(at=case.created_at, actor=PROGRAM, what=f"Triage: {found}."))
         return self._store.case(case.id) or case
+
+
+def _may_be_about(earlier: Finding | None, label: Label, names: set[str]) -> bool:
+    """Whether a case that was opened for an earlier finding is this one's; one for a ticket nobody could check is."""
+    if earlier is None:
+        return True
+    known = _names(earlier)
+    return earlier.label is label and bool(known & names or not (known and names))
 
 
 def _names(finding: Finding) -> set[str]:

@@ -28,11 +28,14 @@ from plugin.relay import relay, row_of, scan, task_of
 from plugin.settings import Procedure
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
+from plugin.store.engine import address_of
 from plugin.store.locks import Locks, take_name
 from plugin.upkeep import Upkeep
 
 RELAY_PAUSE = 0.1  # seconds
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
+FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
+ENGINE_CONNECTIONS = 8  # of a worker, to PostgreSQL; others wait
 LEADER = "leader"
 LOCKS_LOST = 70  # EX_SOFTWARE of sysexits.h; whoever started the worker starts it again
 
@@ -91,6 +94,8 @@ class Engine:
             "max_executor_threads": 32,
             "log_level": "WARNING",
         }
+        if address_of(self._url).get_backend_name() == "postgresql":
+            config["sys_db_pool_size"] = ENGINE_CONNECTIONS
         DBOS(config=config)
 
         @DBOS.workflow(name="task", max_recovery_attempts=None)  # `Attempts` counts, and says what it gives up
@@ -109,12 +114,14 @@ class Engine:
         )
 
     def stop(self) -> None:
-        """Stop taking work; what is under way is finished or recovered at the next start."""
+        """Stop taking work; what is under way is finished or recovered at the next start.
+
+        The locks stay: a thread may still be at work in this worker's name until the process ends, and they with it.
+        """
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=5)
         DBOS.destroy(workflow_completion_timeout_sec=5)
-        self._locks.close()
         log("worker.stopped")
 
     # ── what goes on for ever ────────────────────────────────────────────────────────────────────────────────────
@@ -172,8 +179,12 @@ class Engine:
             return work()
         except (RemoteError, StorageError) as error:
             log(f"{name}.failed", logging.WARNING, error=str(error))
+        except SQLAlchemyError as error:  # the engine's own words would repeat the statement, and what is in it
+            why = getattr(error, "orig", None) or type(error).__name__
+            log(f"{name}.failed", logging.WARNING, error=f"the engine's database could not be used: {why}")
         except Exception:  # an outermost loop: a thread that ended here would leave a worker that does nothing
             logging.getLogger("m365-unblock").exception("%s.bug", name)
+        self._stop.wait(FAILED_PAUSE)
         return 0
 
     # ── the way in ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,9 @@
 Messages are for the person who reads them: what happened, to which ticket or setting, what to do next; never a secret.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PluginError(Exception):
     """Root of the tree."""
@@ -56,9 +59,15 @@ class RemoteError(PluginError):
         self.status = status  # HTTP status, where there was one
         self.problem = problem  # RFC 9457 problem type, where there was one
 
+    is_partly_done = False  # an earlier request of the same write was done; see `partly_done`
+
     @property
     def was_surely_not_done(self) -> bool:
-        """Whether a write that ended like this has surely changed nothing over there (`plugin.http.Remote.call`)."""
+        """Whether a write that ended like this has surely changed nothing over there."""
+        return self._nothing_was_done() and not self.is_partly_done
+
+    def _nothing_was_done(self) -> bool:
+        """Whether the one request that failed has surely changed nothing (`plugin.http.Remote.call`)."""
         return False
 
 
@@ -71,8 +80,7 @@ class TransientError(RemoteError):
 class Unreachable(TransientError):
     """No connection; nothing was sent."""
 
-    @property
-    def was_surely_not_done(self) -> bool:
+    def _nothing_was_done(self) -> bool:
         """Yes."""
         return True
 
@@ -86,8 +94,7 @@ class Throttled(TransientError):
         super().__init__(system, doing, message, status=status)
         self.retry_after = retry_after
 
-    @property
-    def was_surely_not_done(self) -> bool:
+    def _nothing_was_done(self) -> bool:
         """After 429; a gateway may say 503 after the work was done."""
         return self.status == 429
 
@@ -99,8 +106,7 @@ class OutcomeUnknown(TransientError):
 class PermanentError(RemoteError):
     """The same request will fail again."""
 
-    @property
-    def was_surely_not_done(self) -> bool:
+    def _nothing_was_done(self) -> bool:
         """Unless it was answered as done, but not in a way that can be read."""
         return self.status is None or self.status >= 300
 
@@ -111,3 +117,13 @@ class NotFound(PermanentError):
 
 class Denied(PermanentError):
     """401 or 403: the token or its rights are wrong."""
+
+
+@contextmanager
+def partly_done() -> Iterator[None]:
+    """For the rest of a write after its first request was done: what fails in here is no failure to do anything."""
+    try:
+        yield
+    except RemoteError as error:
+        error.is_partly_done = True
+        raise

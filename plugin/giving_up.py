@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from plugin import rules
 from plugin.annotation import Annotation
 from plugin.casework import PROGRAM, Casework
 from plugin.model import Case, CaseState, JournalEntry, Task, Visibility
+from plugin.notes.texts import NoteKind
 
 UNCHECKED = "?unchecked"
 """What tells the case of a ticket that could not be checked from the ticket's other cases."""
@@ -48,11 +48,16 @@ class GivingUp:
     def checked(self, source: str, ticket: str) -> None:
         """The ticket could be checked after all: nobody needs to look at it for that any more."""
         for case in self._store.cases_of_ticket(source, ticket):
-            if case.opened_by == PROGRAM and case.state is CaseState.NEEDS_PERSON and not case.account:
+            if case.finding is None and case.state is CaseState.NEEDS_PERSON and not case.account:
                 checked = replace(case, state=CaseState.RECEIVED, question="", reason="")
                 self._work.save(checked, "The ticket could be checked after all.")
 
     def _unchecked(self, source: str, ticket: str, why: str) -> None:
+        waiting = [case for case in self._store.cases_of_ticket(source, ticket) if case.finding and _is_unread(case)]
+        for case in waiting:
+            self._not_read(case, why)
+        if waiting:
+            return
         new = self._work.new_case(source, ticket, UNCHECKED, opened_by=PROGRAM)
         with self._store.change() as change:
             change.add_case(new)
@@ -60,8 +65,8 @@ class GivingUp:
         if case.account or case.state is CaseState.NEEDS_PERSON:
             return
         question = (
-            f"This ticket could not be checked, and nothing was looked up ({why}). "
-            "Does the customer write that mail comes back as undeliverable, and whose mail?"
+            "This ticket could not be checked, and nothing was looked up. Does the customer write that mail comes back "
+            f"as undeliverable, and whose mail? What failed: {why}"
         )
         asking = replace(case, state=CaseState.NEEDS_PERSON, question=question)
         self._work.save(asking, f"The ticket could not be checked: {why}")
@@ -73,18 +78,20 @@ class GivingUp:
         if asked:
             self._not_watched(case, why)
         else:
+            self._annotation.say(case, NoteKind.NOT_ASKED, f"not-asked-{args['press'].rpartition(':')[2]}", why)
             reason = f"Nothing was asked: {why}. Press Unblock again later."
             self._work.save(replace(case, state=CaseState(args["from_state"]), reason=reason), reason)
 
     def _not_watched(self, case: Case, why: str) -> None:
         if case.state is CaseState.UNBLOCKING:
-            state, reason = rules.RESULTS[rules.Watch.OUTCOME_UNKNOWN]
-            self._work.enter(case, state, f"{reason} ({why})", f"The watching failed for good: {why}")
+            reason = f"The watching broke off: {why}. Look in the admin site before you press Unblock again."
+            self._work.enter(case, CaseState.OUTCOME_UNKNOWN, reason, f"The watching failed for good: {why}")
 
     def _not_read(self, case: Case, why: str) -> None:
-        if case.state in (CaseState.UNBLOCKED, CaseState.RECEIVED):
-            reason = f"The account could not be looked at again: {why}"
-            self._work.enter(case, CaseState.NEEDS_PERSON, reason, reason)
+        if case.state is CaseState.UNBLOCKED or _is_unread(case):
+            question = f"The account could not be read, and it is not tried any more. What failed: {why}"
+            asking = replace(case, question=question, unreadable_since=None)
+            self._work.enter(asking, CaseState.NEEDS_PERSON, "", question)
 
     def _not_posted(self, case: Case, key: str, why: str) -> None:
         sent = self._store.note(key)
@@ -92,8 +99,14 @@ class GivingUp:
             return
         self._journal(case, f"Not posted for good: {sent.note.subject}. {why}")
         if sent.note.visibility is Visibility.PUBLIC:
-            self._annotation.say_reply_was_not_sent(case, why)
+            self._annotation.say(case, NoteKind.REPLY_NOT_SENT, "reply-not-sent", why)
 
     def _journal(self, case: Case, what: str) -> None:
         with self._store.change() as change:
             change.log(case.id, JournalEntry(at=self._work.clock(), actor=PROGRAM, what=what))
+
+
+def _is_unread(case: Case) -> bool:
+    """It has waited for a reading so far; its ticket may say that the program keeps trying."""
+    is_told = case.state is CaseState.NEEDS_PERSON and case.unreadable_since is not None and not case.question
+    return case.state is CaseState.RECEIVED or is_told

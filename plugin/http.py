@@ -8,7 +8,7 @@ the token goes to the configured origin only.
 import json as json_codec
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,7 +75,13 @@ class Reply:
 
 
 class Traffic:
-    """What goes on around every request; this one keeps it with the attempt that makes it, and holds nothing up."""
+    """What goes on around every request; this one keeps it with the attempt that makes it, and holds nothing up.
+
+    `told` hears of every request that was made.
+    """
+
+    def __init__(self, told: Callable[[Call], None] | None = None) -> None:
+        self._told = told
 
     def slot(self, system: str) -> AbstractContextManager[object]:  # noqa: ARG002 - others look at it
         """Room for one request to a system, which may have to be waited for."""
@@ -84,6 +90,8 @@ class Traffic:
     def done(self, call: Call) -> None:
         """A request was made and answered, or failed."""
         trace.keep(call)
+        if self._told is not None:
+            self._told(call)
 
 
 class Remote:

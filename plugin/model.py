@@ -353,7 +353,7 @@ class Case:
     version: int  # rises with every change; an older copy is never written over a newer one
     finding: Finding | None = None
     status: AccountStatus | None = None
-    question: str = ""  # what a person is asked, while the account is unclear
+    question: str = ""  # what a person is asked: which account, or to look where the program could not
     candidates: tuple[str, ...] = ()
     reason: str = ""  # why the case is where it is, in words for agents
     unreadable_since: datetime | None = None
@@ -423,16 +423,27 @@ class Task:
     attempt: int = 0
     cause: str = ""  # the `base` of what it is done for, such as ``handle:evt_…``; empty for a cause of its own
     crashes: int = 0  # how often the worker has ended while it ran; more than none is a suspect, which runs alone
+    counted_from: int = 0  # the attempt with which an operator had it begin anew; giving up is counted from there
 
     @property
     def base(self) -> str:
         """The id without the number of the attempt: the same for all attempts."""
         return self.id.removesuffix(f"~{self.attempt}") if self.attempt else self.id
 
-    def next(self, not_before: datetime) -> "Task":
+    def next(self, not_before: datetime | None) -> "Task":
         """The next attempt."""
         attempt = self.attempt + 1
         return replace(self, id=f"{self.base}~{attempt}", attempt=attempt, not_before=not_before)
+
+    @property
+    def failures(self) -> int:
+        """How many attempts have failed since it was called for, or since an operator had it begin anew."""
+        return self.attempt - self.counted_from
+
+    def anew(self) -> "Task":
+        """The next attempt, at once, as the first that counts. A suspect stays one: it must not take others along."""
+        again = self.next(None)
+        return replace(again, counted_from=again.attempt, crashes=min(self.crashes, 1))
 
 
 class Outcome(StrEnum):
@@ -443,6 +454,7 @@ class Outcome(StrEnum):
     CRASHED = "ended its worker, tried again"
     COVERED = "covered by a later event of the same ticket"
     SPLIT = "split"  # a batch that ended its worker: each event goes its own way
+    RETRIED = "not waited for: retried by an operator"
     DEAD = "dead"  # nobody tries it again by itself
 
 

@@ -6,6 +6,11 @@ from hashlib import sha256
 
 from plugin.model import Case, Task
 
+LONGEST_IN_LANE = 250  # characters; a lane has 300
+
+HANDLING = "handle:"
+"""Before an event's id, the id of the task that handles it."""
+
 
 def case_id_of(source: str, ticket: str, account: str) -> str:
     """The id of an account's case on a ticket; the same after a lost database, so that no note is posted anew."""
@@ -24,7 +29,14 @@ def ticket_lane(source: str, ticket: str) -> str:
 
 def account_lane(case: Case) -> str:
     """Work on one account goes one at a time, whatever ticket it came from."""
-    return f"account {case.account}" if case.account else ticket_lane(case.source, case.ticket)
+    if not case.account:
+        return ticket_lane(case.source, case.ticket)
+    return f"account {case.account[:LONGEST_IN_LANE]}"  # two that are the same that far wait for each other: no harm
+
+
+def shown_as(cause: str) -> str:
+    """What operators call all that was done for one reason: the event's id, or the id of a task of its own cause."""
+    return cause.removeprefix(HANDLING) if cause.startswith(f"{HANDLING}evt_") else cause
 
 
 def annotation(case: Case) -> Task:
@@ -32,7 +44,7 @@ def annotation(case: Case) -> Task:
     return Task(
         id=f"annotate:{case.id}:{case.version}",
         name="annotate",
-        args={"case": case.id},
+        args={"case": case.id, "version": case.version},
         lane=ticket_lane(case.source, case.ticket),
     )
 

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from plugin.model import Task
-from plugin.naming import ticket_lane
+from plugin.naming import HANDLING, ticket_lane
 from plugin.ports import TicketSystem
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore, StoredEvent
+from plugin.store.marks import SCAN_ENDED
 
 BATCH = 25
 """Events handed over at once: one workflow of one step for all of them."""
@@ -42,7 +43,7 @@ def relay(deliveries: DeliveryStore, store: CaseStore, now: datetime) -> int:
 def _handling(row: StoredEvent) -> Task:
     event = row.event
     return Task(
-        id=f"handle:{row.id}",
+        id=f"{HANDLING}{row.id}",
         name="handle",
         args={"source": event.source, "ticket": event.ticket},
         lane=ticket_lane(event.source, event.ticket),
@@ -67,6 +68,7 @@ def scan(source: str, system: TicketSystem, store: CaseStore, *, back: timedelta
         newest, found = max(newest, min(changed.updated_at, now)), found + 1
     with store.change() as change:
         change.set_mark(mark, newest.isoformat())
+        change.set_mark(f"{SCAN_ENDED}{source}", now.isoformat())
     return found
 
 

@@ -1,8 +1,9 @@
-"""Running the processes: the web process under gunicorn, and the pair of web and worker under one command."""
+"""Running the processes: the web process under gunicorn, or it and workers under one command."""
 
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +13,10 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from sqlalchemy.engine import make_url
+from werkzeug.serving import WSGIRequestHandler, make_server
 
+from plugin.errors import SettingsError
 from plugin.log import log
 from plugin.settings import Settings
 
@@ -61,6 +65,31 @@ def run_gunicorn(make_app: Callable[[], Flask], settings: Settings) -> None:
     _Web(make_app, settings).run()
 
 
+class _Quiet(WSGIRequestHandler):
+    """Writes no line a request; whoever says nothing for so many seconds is hung up on."""
+
+    timeout = 10
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+def serve_beside(app: Flask, listen: tuple[str, int]) -> None:
+    """Answer in threads beside the worker's own, until the process ends; for operators' machines, a few at a time."""
+    host, port = listen
+    try:
+        listening = socket.create_server(listen)
+    except OSError as error:
+        raise SettingsError(
+            f"[server] worker_listen: cannot listen at {host}:{port}: {error.strerror}; each worker of a machine needs "
+            "a port of its own, or none: the web process there tells what they count as well"
+        ) from error
+    server = make_server(host, port, app, threaded=True, request_handler=_Quiet, fd=listening.fileno())
+    listening.close()  # the server works on a duplicate of it
+    threading.Thread(target=server.serve_forever, name="status", daemon=True).start()
+    log("worker.listening", at=f"http://{host}:{server.port}")
+
+
 def warn_of_panels(sources: Mapping[str, Mapping[str, Any]]) -> None:
     """Log for which sources the panel cannot be used as they are set: a site may want that, or have forgotten it."""
     for name, chosen in sources.items():
@@ -86,11 +115,30 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-class Pair:
-    """Web and worker as child processes; one that ends by itself is started again, both end together."""
+def check_workers(settings: Settings, workers: int) -> None:
+    """`SettingsError` where these settings do not allow so many workers."""
+    if workers > 1 and any(make_url(url).get_backend_name() == "sqlite" for url in _databases(settings)):
+        raise SettingsError(
+            f"--workers {workers}: several workers need PostgreSQL for all three databases of [store]; "
+            "on SQLite one does all the work"
+        )
+    if workers > 1 and settings.worker_listen is not None:
+        raise SettingsError(
+            f"--workers {workers}: they cannot all listen at [server] worker_listen; leave it out, "
+            "the web process tells what they count as well"
+        )
 
-    def __init__(self, config: Path) -> None:
+
+def _databases(settings: Settings) -> tuple[str, ...]:
+    return settings.deliveries_url, settings.cases_url, settings.engine_url
+
+
+class Pair:
+    """Web and workers as child processes; one that ends by itself is started again, all end together."""
+
+    def __init__(self, config: Path, workers: int = 1) -> None:
         self._config = config
+        self._names = ("web", *(["worker"] if workers == 1 else [f"worker-{number + 1}" for number in range(workers)]))
         self._stopping = threading.Event()
         # A signal may come while another is being handled, in the same thread.
         self._starting = threading.RLock()
@@ -98,15 +146,16 @@ class Pair:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Start both and keep them running."""
-        for name in ("web", "worker"):
+        """Start all and keep them running."""
+        for name in self._names:
             self._spawn(name)
             thread = threading.Thread(target=self._keep, args=(name,), daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def _spawn(self, name: str) -> None:
-        command = [sys.executable, "-m", "plugin.cli", name, "--config", str(self._config), "--end-with-parent"]
+        what = name.partition("-")[0]
+        command = [sys.executable, "-m", "plugin.cli", what, "--config", str(self._config), "--end-with-parent"]
         with self._starting:
             if not self._stopping.is_set():
                 self.processes[name] = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own program
@@ -125,7 +174,7 @@ class Pair:
             self._spawn(name)
 
     def stop(self) -> None:
-        """End both; each finishes what it has under way."""
+        """End all; each finishes what it has under way."""
         with self._starting:
             self._stopping.set()
             for process in self.processes.values():
@@ -133,7 +182,7 @@ class Pair:
                     process.terminate()
 
     def wait(self) -> int:
-        """Wait until both have ended; 0 after an orderly stop."""
+        """Wait until all have ended; 0 after an orderly stop."""
         for thread in self._threads:
             thread.join()
         return max(0, *(process.wait() for process in self.processes.values()))

@@ -40,15 +40,28 @@ class Procedure:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    """How long things are kept once they are over; see plugin.json for each."""
+
+    deliveries: timedelta
+    tasks: timedelta
+    cases: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Checked settings with all defaults filled in."""
 
     listen: tuple[str, int]
     public_url: str
     threads: int
+    worker_listen: tuple[str, int] | None
+    metrics_token: str | None
+    metrics_folder: Path
     deliveries_url: str
     cases_url: str
     engine_url: str
+    retention: Retention
     domains: tuple[str, ...]
     zone: ZoneInfo
     sources: Mapping[str, Mapping[str, Any]]
@@ -74,12 +87,16 @@ def _build(document: dict[str, Any], folder: Path) -> Settings:
     store = document["store"]
     file, templates = document["checklist"].get("file"), document["notes"].get("templates")
     return Settings(
-        listen=_listen(document["server"]["listen"]),
+        listen=_listen("listen", document["server"]["listen"]),
         public_url=document["server"]["public_url"],
         threads=int(document["server"]["threads"]),  # 8.0 is a whole number too
+        worker_listen=_worker_listen(document["server"]["worker_listen"]),
+        metrics_token=document["server"].get("metrics_token"),
+        metrics_folder=folder / store["metrics_folder"],
         deliveries_url=_database("deliveries_url", store["deliveries_url"], folder),
         cases_url=_database("cases_url", store["cases_url"], folder),
         engine_url=_database("engine_url", store["engine_url"], folder),
+        retention=Retention(**{key: duration(value) for key, value in document["retention"].items()}),
         domains=tuple(document["organisation"]["domains"]),
         zone=_zone(document["organisation"]["time_zone"]),
         sources=_with_paths(document["sources"], folder),
@@ -92,10 +109,14 @@ def _build(document: dict[str, Any], folder: Path) -> Settings:
     )
 
 
-def _listen(text: str) -> tuple[str, int]:
+def _worker_listen(text: str) -> tuple[str, int] | None:
+    return _listen("worker_listen", text) if text else None
+
+
+def _listen(key: str, text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if int(port) > 65535:
-        raise SettingsError("[server] listen: the port must be at most 65535")
+        raise SettingsError(f"[server] {key}: the port must be at most 65535")
     return host, int(port)
 
 

@@ -16,13 +16,13 @@ LOOK_AGAIN_AFTER = 0.05  # seconds, for room that other workers hold
 
 
 class LimitedTraffic(Traffic):
-    """At most `at_once` requests to a system; others wait. `told` hears of every request that was made."""
+    """At most `at_once` requests to a system; others wait. `told`: see `plugin.http.Traffic`."""
 
     def __init__(self, locks: Locks, at_once: Mapping[str, int], told: Callable[[Call], None]) -> None:
+        super().__init__(told)
         self._locks = locks
         self._at_once = at_once
         self._rooms = {system: threading.BoundedSemaphore(many) for system, many in at_once.items()}
-        self._told = told
 
     @contextmanager
     def slot(self, system: str) -> Iterator[None]:
@@ -42,8 +42,3 @@ class LimitedTraffic(Traffic):
                 if self._locks.take(name):
                     return name
             pause.wait(LOOK_AGAIN_AFTER)
-
-    def done(self, call: Call) -> None:
-        """See `plugin.http.Traffic`."""
-        super().done(call)
-        self._told(call)

@@ -34,7 +34,7 @@ class Upkeep:
         outbox: Outbox,
         locks: Locks,
         clock: Callable[[], datetime],
-        tidy: Callable[[Callable[[list[str]], None]], int],
+        tidy: Callable[[Callable[[list[str]], list[str]]], int],
         pause: float = 300.0,
     ) -> None:
         self._outbox = outbox
@@ -46,6 +46,7 @@ class Upkeep:
         self._one_at_a_time = threading.Lock()
         self.worker = ""
         self.pause = pause  # seconds between two rounds of `keep_house`
+        self.overlooked_after = OVERLOOKED_AFTER
 
     @contextmanager
     def running(self, task: str) -> Iterator[None]:
@@ -83,17 +84,25 @@ class Upkeep:
         """The engine has had it under way for long, and no thread here is at it."""
         since = (row.dequeued_at or row.updated_at or 0) / 1000
         with self._one_at_a_time:
-            return time() - since > OVERLOOKED_AFTER.total_seconds() and row.workflow_id not in self._running
+            return time() - since > self.overlooked_after.total_seconds() and row.workflow_id not in self._running
 
     def keep_house(self) -> int:
         """Hand over again what the engine has lost, and forget what is long done."""
-        return self._find_lost() + self._tidy(DBOS.delete_workflows)
+        return self._find_lost() + self._tidy(self._forget)
+
+    def _forget(self, tasks: list[str]) -> list[str]:
+        """Have the engine forget tasks; those that it knows no more, for one that it is not done with must stay."""
+        rows = DBOS.list_workflows(workflow_ids=tasks, load_input=False, load_output=False)
+        left = {row.workflow_id for row in rows if row.status in UNFINISHED}
+        gone = [task for task in tasks if task not in left]
+        DBOS.delete_workflows(gone)
+        return gone
 
     def _find_lost(self) -> int:
         """Tasks without an end that the engine does not know, or takes for ended."""
         after, found = 0, 0
         while page := self._outbox.open_with_engine(
-            handed_before=self._clock() - OVERLOOKED_AFTER, after=after, limit=PAGE
+            handed_before=self._clock() - self.overlooked_after, after=after, limit=PAGE
         ):
             after = page[-1][0]
             records = [record for _, record in page]

@@ -38,7 +38,7 @@ from plugin.model import (
     Task,
     Ticket,
 )
-from plugin.naming import account_lane
+from plugin.naming import account_lane, reread
 from plugin.ports import MailTenant, TicketSystem
 from plugin.reading import complains_since, text_of
 from plugin.rules import ClockEnd, Settled, Unclear, Watch
@@ -49,6 +49,9 @@ MOST_CANDIDATES = 5
 
 MOST_OTHER_TICKETS = 5
 """So many of an account's other tickets, the newest first, are looked at for having been merged into this one."""
+
+FEWEST_LOOKS = 5
+"""So often an account is looked at before the time is up: a clock that is set forward must not end the watching."""
 
 NO_SUCH_ACCOUNT = frozenset({400, 404, 410, 422})
 """Answers of a tenant to what is no account's name; any other failure is a failed read."""
@@ -83,7 +86,7 @@ class Workflow:
         return {
             "handle": lambda args: self.handle(args["source"], args["ticket"]),
             "reread": lambda args: self.reread(self._case(args)),
-            "annotate": lambda args: self._annotation.show(self._case(args)),
+            "annotate": lambda args: self._show(self._case(args), args.get("version")),
             "post": lambda args: self._annotation.post(self._case(args), args["key"]),
             "unblock": lambda args: self.unblock(_pressing(self._case(args), args)),
             "recheck": lambda args: self.recheck(self._case(args), args["press"], args["look"], args["listed_then"]),
@@ -95,6 +98,11 @@ class Workflow:
         if case is None:
             raise LookupError(f"there is no case {args['case']}; was the cases database replaced?")
         return case
+
+    def _show(self, case: Case, version: int | None) -> None:
+        """Show a case, unless it has changed since this was called for: each change calls for it anew."""
+        if version in (None, case.version):
+            self._annotation.show(case)
 
     # ── a ticket event ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,7 +137,8 @@ class Workflow:
             self._tenant_blocked(ticket, finding)
             return
         try:
-            known = {found.account: self._known(found.account) for found in finding.candidates[:MOST_CANDIDATES]}
+            named = dict.fromkeys(found.account for found in finding.candidates[:MOST_CANDIDATES])
+            known = {account: self._known(account) for account in named}
         except RemoteError as error:
             self._not_read(ticket, finding, error)
             raise
@@ -208,9 +217,12 @@ class Workflow:
         """A failed read takes back what an earlier one said, on the case that it concerns."""
         case = self._docket.concerned(ticket, finding)
         if case is not None and case.status is not None:
-            self._work.take(case, _unknown(case.status, str(error), self._clock()), "")
+            taken = self._work.take(case, _unknown(case.status, str(error), self._clock()), "")
+            if taken.state is CaseState.RECEIVED:  # chosen by a person, the ticket may never lead to it again
+                with self._store.change() as change:
+                    change.put_task(reread(taken))
             return
-        waiting = self._docket.unsettled(ticket, finding)
+        waiting = self._docket.unread(ticket, finding)
         if waiting is not None:
             self._unreadable(waiting, str(error))
 
@@ -226,7 +238,9 @@ class Workflow:
         """The account could not be read: say so on the ticket once it has lasted; nothing is claimed meanwhile."""
         now = self._clock()
         since = case.unreadable_since or now
-        changed = replace(case, unreadable_since=since, reason=why)
+        # What a person is told to do about an asking stands, whatever else fails.
+        reason = case.reason if case.state in rules.AFTER_ASKING else why
+        changed = replace(case, unreadable_since=since, reason=reason)
         if case.unreadable_since is None:
             self._work.save(changed, f"The account could not be read. {why}")
         elif case.state is CaseState.RECEIVED and now - since >= self._work.procedure.unreachable_note_after:
@@ -274,7 +288,7 @@ class Workflow:
     def _call_off(self, case: Case, status: AccountStatus, reason: str) -> None:
         """Nothing was asked: back to where the agent pressed, or where this reading leads, with the reason."""
         taken = self._work.take(case, status, f"Nothing was asked. {reason}")
-        if taken.state in rules.PRESSING and not taken.reason:
+        if taken.state in rules.PRESSING and taken.reason in ("", rules.PUT_BACK):
             self._work.save(replace(taken, reason=reason), reason)
 
     def _fail(self, pressing: Pressing, pressed_from: Case, error: RemoteError) -> None:
@@ -300,7 +314,7 @@ class Workflow:
             return
         status = self._read_or_unknown(case.status)
         askings = self._work.askings(status)
-        is_time_up = self._is_time_up(case, askings)
+        is_time_up = look >= FEWEST_LOOKS and self._is_time_up(case, askings)
         verdict = rules.watch(askings, status, is_time_up=is_time_up, listed_then=frozenset(listed_then))
         read = replace(case, status=status)
         if verdict is Watch.GO_ON:
@@ -326,9 +340,12 @@ class Workflow:
             change.put_task(task)
 
     def _report(self, case: Case, verdict: Watch) -> None:
-        """The result, honestly: only a clear reading is called Unblocked."""
+        """The result, honestly: only a clear reading is called Unblocked. One that said nothing is made up for."""
         state, reason = rules.RESULTS[verdict]
-        self._work.enter(case, state, reason, f"{verdict.value.capitalize()}.")
+        is_unread = case.status is None or case.status.sending is Sending.UNKNOWN
+        self._work.enter(
+            case, state, reason, f"{verdict.value.capitalize()}.", tasks=[reread(case)] if is_unread else ()
+        )
 
     def _read_or_unknown(self, last: AccountStatus) -> AccountStatus:
         """Rule 7: a failed read is Unknown, with what failed; the list read before is shown but claims nothing."""
@@ -339,9 +356,10 @@ class Workflow:
 
     def follow_up(self, case: Case, round_: int) -> None:
         """Rule 5: the clock has run out: really look again, then close or mark overdue."""
-        if case.state is not CaseState.UNBLOCKED or case.round != round_ or case.status is None:
-            return
-        self._end_of_clock(case)
+        # One that was given up left a question; an operator may have it tried again all the same.
+        is_given_up = case.state is CaseState.NEEDS_PERSON and bool(case.question) and case.unblocked_at is not None
+        if (case.state is CaseState.UNBLOCKED or is_given_up) and case.round == round_ and case.status is not None:
+            self._end_of_clock(case)
 
     def _end_of_clock(self, case: Case) -> None:
         try:
@@ -353,7 +371,7 @@ class Workflow:
         if end is ClockEnd.UNKNOWN:
             raise OutcomeUnknown(self._tenant.name, f"reading {case.account}", status.failure or "status unknown")
         state, reason = rules.CLOCK_ENDS[end]
-        self._work.enter(replace(case, status=status), state, reason, f"{end.value.capitalize()}.")
+        self._work.enter(replace(case, status=status, question=""), state, reason, f"{end.value.capitalize()}.")
 
 
 def _unknown(last: AccountStatus, why: str, at: datetime) -> AccountStatus:

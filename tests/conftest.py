@@ -23,6 +23,9 @@ from plugin.desk import Desk
 from plugin.model import Agent, Case, CaseState, Role, Task
 from plugin.relay import relay, scan
 from plugin.settings import load
+from tests.postgresql import cluster, postgresql
+
+__all__ = ["cluster", "postgresql"]
 
 START = datetime(2026, 11, 24, 14, 5, tzinfo=UTC)
 WEBHOOK_SECRET = "whsec_" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
@@ -88,7 +91,14 @@ def _failing(start_response: Any) -> list[bytes]:
 class World:
     """Desk, tenant and plugin, with the actions a story is told in."""
 
-    def __init__(self, folder: Path, accounts: Mapping[str, Any] | None, settings: str, settle_seconds: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        accounts: Mapping[str, Any] | None,
+        settings: str,
+        settle_seconds: float,
+        parts: type[Parts] = Parts,
+    ) -> None:
         self.clock = Clock()
         self.servers: list[RunningServer] = []
         plugin_socket, desk_socket = bind("127.0.0.1"), bind("127.0.0.1")
@@ -96,7 +106,7 @@ class World:
         tenant_app = demo_tenant.create_app(
             TOKEN, clock=self.clock, settle_seconds=settle_seconds, page_key="page-key", accounts=accounts
         )
-        self.tenant = tenant_app.extensions["tenant"]
+        self.tenant_app, self.tenant = tenant_app, tenant_app.extensions["tenant"]
         self.tenant_faults = Faults(tenant_app.wsgi_app)
         tenant_app.wsgi_app = self.tenant_faults
         self.tenant_server = self._serve(tenant_app)
@@ -121,7 +131,7 @@ class World:
             SETTINGS.format(desk=desk_url, tenant=f"http://127.0.0.1:{self.tenant_server.port}", url=plugin_url)
             + settings
         )
-        self.parts = Parts(load(config, {}), clock=self.clock)
+        self.parts = parts(load(config, {}), clock=self.clock)
         self.parts.migrate()
         self.store = self.parts.casework.store
         self.front = Desk(
@@ -310,13 +320,18 @@ def _is_due(task: Task, now: datetime) -> bool:
 
 @pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
-    """Worlds to order: `accounts` as in the demo's world.json, `settings` as more TOML."""
+    """Worlds to order: `accounts` as in world.json, `settings` as more TOML, `parts` in place of the usual."""
     made: list[World] = []
 
-    def make(accounts: Mapping[str, Any] | None = None, settings: str = "", settle_seconds: float = 90) -> World:
+    def make(
+        accounts: Mapping[str, Any] | None = None,
+        settings: str = "",
+        settle_seconds: float = 90,
+        parts: type[Parts] = Parts,
+    ) -> World:
         folder = tmp_path / f"world-{len(made)}"
         folder.mkdir()
-        made.append(World(folder, accounts, settings, settle_seconds))
+        made.append(World(folder, accounts, settings, settle_seconds, parts))
         return made[-1]
 
     yield make

@@ -27,7 +27,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "ports": (("plugin.ports",), ("words",)),
     "http": (("plugin.http", "plugin.transport"), ("words", "log", "trace", "http")),
-    "store": (("plugin.store",), ("words", "trace", "store")),
+    "store": (("plugin.store",), ("words", "names", "trace", "store")),
     "traffic": (("plugin.traffic",), ("words", "http", "store")),
     "tenants": (("plugin.mail_tenants",), ("words", "ports", "http", "tenants", "manifest")),
     "casework": (("plugin.casework",), ("words", "names", "checklist", "rules", "settings", "store")),
@@ -43,14 +43,21 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "store", "workflow"),
     ),
     "engine": (
-        ("plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay"),
+        ("plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay", "plugin.housekeeping"),
         ("words", "names", "log", "trace", "rules", "ports", "settings", "store", "engine"),
     ),
     "panel": (
         ("plugin.panel",),
         ("words", "log", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
     ),
-    "status": (("plugin.status_pages",), ("words", "log")),
+    "events": (
+        ("plugin.events", "plugin.event_search", "plugin.event_texts"),
+        ("words", "names", "log", "http", "store", "events"),
+    ),
+    "presence": (("plugin.presence",), ()),
+    "metrics": (("plugin.metrics", "plugin.counting"), ("words", "log", "presence", "store")),
+    "status": (("plugin.status_pages",), ("words", "log", "presence")),
+    "watching": (("plugin.watching",), ("words", "settings", "presence", "store", "metrics", "status")),
     "signatures": (("webhooks.signatures",), ("words",)),
     "webhooks": (
         ("webhooks.answers", "webhooks.payloads", "webhooks.ticket_event", "webhooks.ticket_systems"),
@@ -68,19 +75,24 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "request tracker",
         ),
     ),
-    "checking": (("plugin.checking",), ("words", "ports", "http", "settings", "store")),
-    "serving": (("plugin.serving",), ("settings", "log")),
+    "backups": (("plugin.backups",), ("words", "rules", "settings", "store", "casework")),
+    "checking": (("plugin.checking",), ("words", "ports", "http", "settings", "presence", "store")),
+    "serving": (("plugin.serving",), ("words", "settings", "log")),
     "demo": (("plugin.demo",), ("demo",)),
     "app": (
         ("plugin.app",),
         (
             "words", "log", "manifest", "settings", "checklist", "notes", "ports", "tenants", "store", "casework",
-            "desk", "workflow", "engine", "http", "traffic", "panel", "status", "checking", "receiver", "webhooks",
+            "desk", "workflow", "engine", "http", "traffic", "panel", "events", "watching", "checking", "receiver",
+            "webhooks",
         ),
     ),
     "command": (
-        ("plugin.cli",),
-        ("words", "options", "settings", "checking", "app", "serving", "casework", "demo", "triage"),
+        ("plugin.cli", "plugin.events_command", "plugin.triage_command"),
+        (
+            "words", "options", "settings", "checking", "app", "serving", "casework", "demo", "triage", "events",
+            "backups", "store", "command",
+        ),
     ),
 }  # fmt: skip
 

@@ -18,8 +18,15 @@ LARGEST_BODY = 1024 * 1024
 RETRY_AFTER = "10"  # seconds; the database is busy or full, and somebody may have to mend it
 
 
+OUTCOMES = {200: "duplicate", 202: "accepted", 503: "not stored"}
+"""What became of a delivery, by the answer; every other one is a refusal."""
+
+Told = Callable[[str, str, int], None]
+"""Hears of every delivery: its source, empty for an unknown one, what became of it, and the status of the answer."""
+
+
 def blueprint(
-    sources: Mapping[str, TicketSystem], deliveries: DeliveryStore, clock: Callable[[], datetime]
+    sources: Mapping[str, TicketSystem], deliveries: DeliveryStore, clock: Callable[[], datetime], told: Told
 ) -> Blueprint:
     """The receiver of the configured sources. Its store must have its tables."""
     receiver = Blueprint("webhooks", __name__, url_prefix="/webhooks")
@@ -45,6 +52,13 @@ def blueprint(
     def refuse_method(source: str) -> Response:
         _known(sources, source)
         raise DeliveryRefused(405, "Method not allowed", "Deliveries are sent with POST.")
+
+    @receiver.after_request
+    def tell(answer: Response) -> Response:
+        source = (request.view_args or {}).get("source", "")
+        # Anybody can ask for any name, and each that is told is kept.
+        told(source if source in sources else "", OUTCOMES.get(answer.status_code, "refused"), answer.status_code)
+        return answer
 
     receiver.register_error_handler(DeliveryRefused, _refused)
     receiver.register_error_handler(StorageError, _not_stored)

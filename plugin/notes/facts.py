@@ -25,7 +25,7 @@ class Facts:
     finding: Finding | None
     status: AccountStatus | None
     results: tuple[AddressResult, ...]
-    question: str  # what a person is asked, while the account is unclear
+    question: str  # what a person is asked: which account, or to look where the program could not
     candidates: tuple[str, ...]
     agent: str  # who pressed Unblock last
     reason: str  # why the case is where it is

@@ -29,6 +29,7 @@ class NoteKind(StrEnum):
     EARLY_COMPLAINT = "early-complaint"
     FOLLOW_UP = "follow-up"
     BULK_SENDER = "bulk-sender"
+    NOT_ASKED = "not-asked"
     REPLY_NOT_SENT = "reply-not-sent"
 
 
@@ -61,6 +62,7 @@ TEMPLATES: Mapping[NoteKind, Mapping[CaseState, str]] = {
     },
     NoteKind.EARLY_COMPLAINT: dict.fromkeys(CaseState, "early-complaint.html"),
     NoteKind.BULK_SENDER: dict.fromkeys(CaseState, "bulk-sender.html"),
+    NoteKind.NOT_ASKED: dict.fromkeys(CaseState, "not-asked.html"),
     NoteKind.REPLY_NOT_SENT: dict.fromkeys(CaseState, "reply-not-sent.html"),
 }
 """Any other state has nothing of its own to say on that occasion; ``case-state.html`` names it and claims nothing."""

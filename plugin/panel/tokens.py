@@ -4,8 +4,13 @@ A panel token lives for 15 minutes and is renewed with every answer, for at most
 audience is its own, so a launch token is never taken for one, nor one for a launch token, even under one secret.
 """
 
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 
@@ -26,6 +31,16 @@ class Session:
     agent: Agent
     ticket: str
     launched_at: datetime
+
+
+def secret_from(*systems: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """A secret of the panel's own, for settings that name none, from the secrets of the configured systems by name.
+
+    It comes out the same in every web process and after a restart, and nobody else knows all that it is made of.
+    """
+    secrets = ("webhook_secrets", "api_token", "token")
+    known = [{name: [chosen.get(key) for key in secrets] for name, chosen in each.items()} for each in systems]
+    return hmac.digest(json.dumps(known, sort_keys=True).encode(), AUDIENCE.encode(), hashlib.sha256)
 
 
 def issue(session: Session, secret: bytes, now: datetime) -> str:

@@ -6,9 +6,11 @@ Nothing here reads or writes anything. The rules are numbered as in docs/procedu
 from plugin.rules.account import Settled, Unclear, settle
 from plugin.rules.answers import answered_state, counts_from, latest, may_rely_on, standing, values_of
 from plugin.rules.asking import (
+    PUT_BACK,
     RESULTS,
     Watch,
     block_of,
+    cautioned,
     is_new_block,
     may_ask_again,
     outcome,
@@ -33,6 +35,7 @@ from plugin.rules.states import (
     AFTER_RELEASE,
     ALL_CLEAR,
     ANSWERING,
+    OVER,
     PRESSING,
     SEEMED_OVER,
     TAG_OF,
@@ -47,7 +50,9 @@ __all__ = [
     "ANSWERING",
     "CLOCK_ENDS",
     "LIMIT_REACHED",
+    "OVER",
     "PRESSING",
+    "PUT_BACK",
     "RESULTS",
     "SEEMED_OVER",
     "SUPPORT_ONLY",
@@ -62,6 +67,7 @@ __all__ = [
     "answered_state",
     "at_clock_end",
     "block_of",
+    "cautioned",
     "counts_from",
     "entered",
     "first_state",

@@ -1,12 +1,16 @@
 """Rule 4: asked once, watched to the end, and only a clear reading means released."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 from hashlib import sha256
 
-from plugin.model import AccountStatus, Answer, Asking, BlockedAddress, CaseState, Sending
-from plugin.rules.states import AFTER_ASKING
+from plugin.model import AccountStatus, Answer, Asking, BlockedAddress, Case, CaseState, Sending
+from plugin.rules.states import AFTER_ASKING, PRESSING
+
+CATCHING_UP = timedelta(hours=24)
+"""So long after databases were put back, tickets of before may still come in that are new to them."""
 
 
 def block_of(blocked: BlockedAddress, earlier: Sequence[Asking]) -> str:
@@ -82,6 +86,27 @@ def may_ask_again(before: Asking, press: str, from_state: CaseState, *, seen_at:
     """
     decided = before.press != press and from_state in AFTER_ASKING and before.asked_at <= seen_at
     return decided and before.answer is not Answer.LIMIT
+
+
+PUT_BACK = (
+    "The databases were put back from a backup: an unblock that was asked after it was made is not known here. "
+    "Look in the admin site before you press Unblock."
+)
+
+
+def cautioned(case: Case, put_back_at: datetime | None) -> Case:
+    """The case with a warning where the program may have asked already for a block on it, and cannot know.
+
+    A block that is listed since then was not asked for; one without a time is as old as its case. Who has pressed
+    Unblock since then has been warned.
+    """
+    if put_back_at is None or case.state not in PRESSING or case.status is None or PUT_BACK in case.reason:
+        return case
+    listed = [blocked.blocked_at or case.created_at for blocked in case.status.blocked]
+    is_old = any(moment <= put_back_at + CATCHING_UP for moment in listed)
+    if not is_old or (case.asked_at is not None and case.asked_at > put_back_at):
+        return case
+    return replace(case, reason=f"{case.reason} {PUT_BACK}".strip())
 
 
 RESULTS = {

@@ -76,9 +76,11 @@ def moved(
 ) -> Case:
     """The case after a reading, everything that hangs on its new state included."""
     state, reason = after_reading(case, status, askings, compromise_reasons)
-    unreadable = (case.unreadable_since or now) if status.sending is Sending.UNKNOWN else None
+    is_unknown = status.sending is Sending.UNKNOWN
+    unreadable = (case.unreadable_since or now) if is_unknown else None
     read = replace(
         case,
+        question=case.question if is_unknown else "",
         status=status,
         reason=reason,
         unreadable_since=unreadable,

@@ -58,6 +58,28 @@ PRESSING = ANSWERING | AFTER_ASKING
 """States in which Unblock can be pressed at all."""
 
 
+OVER = frozenset(
+    {
+        CaseState.NOT_BLOCKED,
+        CaseState.SENDING_LIMIT,
+        CaseState.TENANT_BLOCKED,
+        CaseState.REFER_TO_SECURITY,
+        CaseState.CLOSED,
+        CaseState.OVERDUE,
+    }
+)
+"""States in which nothing is left to do here: not for the program, and for an agent only if something new happens."""
+
+
 def ticket_state(cases: Sequence[Case]) -> Case | None:
     """The case that gives the ticket its one state tag and its fields."""
-    return min(cases, key=lambda case: (URGENCY.index(case.state), -case.updated_at.timestamp()), default=None)
+    return min(
+        cases,
+        key=lambda case: (_is_idle(case), URGENCY.index(case.state), -case.updated_at.timestamp()),
+        default=None,
+    )
+
+
+def _is_idle(case: Case) -> bool:
+    """Opened for a ticket that could not be checked, which then could after all: nothing waits for it any more."""
+    return case.state is CaseState.RECEIVED and case.finding is None and not case.account

@@ -4,7 +4,8 @@ A change of state, the journal's line about it and the task it calls for commit 
 with their version: who read an older one gets `Stale` and starts over.
 """
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -27,12 +28,16 @@ from plugin.model import (
     UnblockAnswer,
     Visibility,
 )
-from plugin.store import outbox, schema
+from plugin.store import marks, outbox, schema
 from plugin.store.engine import insert_new, reading
 from plugin.store.rows import finding_of, finding_row, status_of, status_row
 
 RESTORED = "restored"
 """The mark of databases that were put back from a backup: what was done after it, they do not know."""
+
+
+CHANGES_AT_ONCE = 4
+"""Within a change other things are read over a second connection, so that not all of them may be taken by changes."""
 
 
 class Stale(StorageError):
@@ -47,6 +52,11 @@ class SentNote:
     sent_at: datetime | None  # when it last was on its way there
     done_at: datetime | None  # when it surely was there
 
+    @property
+    def has_lost_its_text(self) -> bool:
+        """Whether housekeeping has forgotten what a note said that may never have come to its ticket."""
+        return self.done_at is None and not self.note.body_html
+
 
 class CaseStore:
     """The cases database. Reads are single statements; writes go through `change`."""
@@ -54,12 +64,13 @@ class CaseStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reading = reading(engine)
+        self._room = threading.BoundedSemaphore(CHANGES_AT_ONCE)
 
     @contextmanager
     def change(self) -> Iterator["Change"]:
         """A writing transaction; `StorageError` if it does not commit."""
         try:
-            with self._engine.begin() as connection:
+            with self._room, self._engine.begin() as connection:
                 yield Change(connection)
         except SQLAlchemyError as error:
             raise StorageError(f"the cases database did not take a change ({type(error).__name__})") from error
@@ -88,8 +99,14 @@ class CaseStore:
             self._cases(select(schema.cases).where(table.account == account).order_by(table.created_at.desc()))
         )
 
+    def cases_in(self, states: Collection[CaseState]) -> tuple[Case, ...]:
+        """All cases in these states, oldest first."""
+        table = schema.cases.c
+        query = select(schema.cases).where(table.state.in_([state.value for state in states]))
+        return tuple(self._cases(query.order_by(table.created_at, table.id)))
+
     def _cases(self, query: Select[Any]) -> Iterator[Case]:
-        return (_case(row) for row in self._all(query))
+        return (case_in(row) for row in self._all(query))
 
     def answers(self, case_id: str) -> tuple[GivenAnswer, ...]:
         """All answers on a case, standing or not."""
@@ -232,7 +249,12 @@ class Change:
         self._connection.execute(update(schema.askings).where(*_is_asking(schema.askings.c, asking)).values(**values))
 
     def intend(self, case_id: str, note: Note, at: datetime) -> bool:
-        """Record that a note is meant to be on the ticket; False if it was before."""
+        """Record that a note is meant to be on the ticket; False if it was before, with a text that stands."""
+        text = {"subject": note.subject, "body_html": note.body_html}
+        table = schema.written.c
+        is_lost = (table.key == note.key, table.done_at.is_(None), table.body_html == "")
+        if self._connection.execute(update(schema.written).where(*is_lost).values(**text)).rowcount:
+            return True
         return insert_new(
             self._connection,
             schema.written,
@@ -243,8 +265,7 @@ class Change:
                 "sent_at": None,
                 "done_at": None,
                 "visibility": note.visibility.value,
-                "subject": note.subject,
-                "body_html": note.body_html,
+                **text,
             },
         )
 
@@ -290,6 +311,18 @@ class Change:
         if not self._connection.execute(changed).rowcount:
             insert_new(self._connection, schema.marks, {"name": name, "value": value})
 
+    def put_back(self, at: datetime) -> int:
+        """This database was put back from a backup; how many tasks are to be handed over again.
+
+        Notes are looked for before they are posted, what tickets show counts as unknown, and the engine knows nothing.
+        """
+        self.set_mark(RESTORED, at.isoformat())
+        marked = update(schema.marks).where(schema.marks.c.name.startswith(marks.SHOWN))
+        self._connection.execute(marked.values(value="not known since the databases were put back"))
+        table = schema.outbox.c
+        with_engine = (table.handed_at.is_not(None), table.ended_at.is_(None), table.batch == "")
+        return self._connection.execute(update(schema.outbox).where(*with_engine).values(handed_at=None)).rowcount
+
     def use_launch(self, source: str, jti: str, expires_at: datetime, now: datetime) -> bool:
         """Use up a launch token; False if it was used before. Expired ones are forgotten: they are refused by date."""
         self._connection.execute(delete(schema.launches).where(schema.launches.c.expires_at < now))
@@ -310,7 +343,8 @@ def _case_row(case: Case) -> dict[str, Any]:
     }
 
 
-def _case(row: Row[Any]) -> Case:
+def case_in(row: Row[Any]) -> Case:
+    """The case in a row."""
     values = dict(row._mapping)
     values["state"] = CaseState(values["state"])
     values["finding"] = finding_of(values["finding"])

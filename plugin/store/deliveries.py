@@ -1,19 +1,21 @@
 """What came in, kept before it is acknowledged: one row a delivery, one row an event, neither ever twice.
 
-By default a SQLite file of its own that only the web process writes; the worker reads it.
+By default a SQLite file of its own that the web process writes; the worker reads it, and deletes what is old
+(`plugin.store.forgetting`).
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import StorageError
 from plugin.model import Delivery, Parsed, TicketEvent
+from plugin.store.columns import Moment
 from plugin.store.engine import reading
 
 KEPT_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp")  # never a password or a signature
@@ -29,7 +31,7 @@ deliveries = sa.Table(
     sa.Column("delivery_id", sa.String(200), nullable=False),
     sa.Column("headers", sa.JSON, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("received_at", Moment, nullable=False),
     sa.UniqueConstraint("source", "delivery_id"),
     sqlite_autoincrement=True,
 )
@@ -65,6 +67,13 @@ class StoredEvent:
     event: TicketEvent
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Received(StoredEvent):
+    """An accepted event, and when its delivery came in."""
+
+    received_at: datetime
+
+
 def event_id(event: TicketEvent) -> str:
     """The id of an event: always the same for the same key, so that it can also name the work done for it."""
     return "evt_" + hashlib.sha256(event.key.encode()).hexdigest()[:32]
@@ -97,6 +106,28 @@ class DeliveryStore:
         query = sa.select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
         with _kept("read the accepted events"), reading(self._engine).connect() as connection:
             return [_stored(row) for row in connection.execute(query)]
+
+    def received(self, ids: Collection[str]) -> list[Received]:
+        """Accepted events by their ids."""
+        return self._received(events.c.id.in_(ids))
+
+    def received_after(self, seq: int, *, before: int | None, limit: int) -> list[Received]:
+        """The newest of the events that were accepted after one and before another, the newest first."""
+        is_before = events.c.seq < before if before is not None else sa.true()
+        return self._received(events.c.seq > seq, is_before, limit=limit)
+
+    def received_like(self, part: str, limit: int) -> list[Received]:
+        """Accepted events whose id holds a text. This goes through the ids of all events that are kept."""
+        return self._received(events.c.id.contains(part, autoescape=True), limit=limit)
+
+    def _received(self, *where: sa.ColumnElement[bool], limit: int | None = None) -> list[Received]:
+        query = sa.select(events, deliveries.c.received_at).join(deliveries, deliveries.c.seq == events.c.delivery)
+        query = query.where(*where).order_by(events.c.seq.desc()).limit(limit)
+        with _kept("read the accepted events"), reading(self._engine).connect() as connection:
+            return [
+                Received(seq=row.seq, id=row.id, event=_stored(row).event, received_at=row.received_at)
+                for row in connection.execute(query)
+            ]
 
     def ping(self) -> None:
         """Raise `StorageError` unless a delivery could be accepted now."""
@@ -146,7 +177,7 @@ def _insert(connection: sa.Connection, delivery: Delivery, delivery_id: str, new
         "delivery_id": delivery_id,
         "headers": headers,
         "body": delivery.body,
-        "received_at": delivery.received_at.astimezone(UTC),
+        "received_at": delivery.received_at,
     }
     seq = connection.scalar(deliveries.insert().returning(deliveries.c.seq), row)
     for event in new:

@@ -5,25 +5,50 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 from plugin.errors import SettingsError
 
-CONNECTIONS = 32  # more than a process has threads; they are opened only when needed
+CONNECTIONS = 32  # to an SQLite file at once; opened only when needed
+POSTGRES_CONNECTIONS = 10  # to a PostgreSQL database at once, of which each costs the server a process; others wait
+KEPT_OPEN = 3
+
+NOT_SILENT: Mapping[str, str | int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15000,
+}
+"""By these (libpq, 34.1.2) a server or a network that has gone silent is noticed within 15 seconds."""
 
 
 def open_engine(url: str, *, busy_seconds: float = 10.0) -> Engine:
     """An engine for a ``sqlite:///`` or ``postgresql://`` address. Nothing is opened yet.
 
     On SQLite a transaction takes the write lock at its beginning, waiting for it at most `busy_seconds`, so that it
-    never fails halfway; see `reading` for those that need none.
+    never fails halfway; see `reading` for those that need none. On PostgreSQL `busy_seconds` is how long a server may
+    take to answer a new connection.
     """
     address = address_of(url)
     if address.get_backend_name() == "sqlite":
         return _open_sqlite(address, busy_seconds)
-    return create_engine(address, pool_size=5, max_overflow=CONNECTIONS - 5, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(
+        address,
+        pool_size=KEPT_OPEN,
+        max_overflow=POSTGRES_CONNECTIONS - KEPT_OPEN,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            **NOT_SILENT,
+            "connect_timeout": max(2, round(busy_seconds)),  # libpq takes less for 2
+            "fallback_application_name": "m365-unblock",
+        },
+    )
+    event.listen(engine, "handle_error", _hide_row)
+    return engine
 
 
 def address_of(url: str) -> URL:
@@ -45,7 +70,8 @@ def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> 
     """Insert a row; False if its key is taken. Whatever else is wrong with it is an error."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).values(**row).on_conflict_do_nothing().inline()
-    return connection.execute(statement).rowcount == 1
+    # Without the option the count of an INSERT is there on SQLite only.
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 
 def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
@@ -61,11 +87,22 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
     return engine
 
 
+def _hide_row(context: ExceptionContext) -> None:
+    """PostgreSQL repeats the row that it refuses in an error's details; only its message may get into a log."""
+    told, refused = context.sqlalchemy_exception, context.original_exception
+    message = getattr(getattr(refused, "diag", None), "message_primary", None)
+    if told is not None and message is not None:
+        refused.args = (message,)
+        told.args = (f"({type(refused).__name__}) {message}",)
+
+
 def _prepare(connection: sqlite3.Connection, busy_seconds: float) -> None:
     # SQLAlchemy says BEGIN below; left to itself the driver would begin only at the first write, without the lock.
     connection.isolation_level = None
     _log_ahead(connection, time.monotonic() + busy_seconds)
-    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+    # What is forgotten is overwritten in the file: it holds what customers wrote. Its space is used again for what
+    # comes, so the file stays as large as it was at its busiest; a vacuum would write all of it anew meanwhile.
+    for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -8,7 +8,7 @@ server frees them when the connection ends, and ends a connection whose other si
 import fcntl
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
@@ -18,23 +18,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from plugin.errors import SettingsError, StorageError
-from plugin.store.engine import address_of
+from plugin.store.engine import NOT_SILENT, address_of
 
 MOST_WORKERS = 64
 """So many workers may run on one database."""
 
-KEEPALIVE = {
-    # A server or a network that has gone silent is noticed here within 15 seconds,
-    "connect_timeout": 10,
-    "keepalives_idle": 5,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15000,
-    # and a worker's machine that has is noticed there within 25: after this side has given up.
+KEEPALIVE: Mapping[str, str | int] = {
+    **NOT_SILENT,
+    # The server notices a worker's machine that has gone silent within 25 seconds; this side has given up by then.
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
     "-c tcp_user_timeout=25000",
 }
-"""Settings of the connection that holds the locks (libpq 34.1.2; PostgreSQL 20.3)."""
+"""Settings of the connection that holds the locks (PostgreSQL, 20.3)."""
+
+SHOWN_AS = "m365-unblock locks"
+"""What that connection is called where the server lists connections."""
 
 
 class Locks(Protocol):
@@ -124,8 +122,9 @@ class PostgresLocks:
     """Advisory locks on one connection of this process."""
 
     def __init__(self, address: sa.URL) -> None:
+        connect_args = {**KEEPALIVE, "application_name": SHOWN_AS}
         self._engine = sa.create_engine(
-            address, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=KEEPALIVE, hide_parameters=True
+            address, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connect_args, hide_parameters=True
         )
         self._connection: sa.Connection | None = None
         self._taken: set[str] = set()

@@ -44,6 +44,7 @@ def row_for(task: Task, *, batch: str = "") -> dict[str, Any]:
         "not_before": task.not_before,
         "attempt": task.attempt,
         "crashes": task.crashes,
+        "counted_from": task.counted_from,
         "handed_at": None,
         "base": task.base,
         "cause": task.cause or trace.current_cause() or task.base,
@@ -62,6 +63,7 @@ def task_in(row: Row[Any]) -> Task:
         attempt=row.attempt,
         cause=row.cause if row.cause != row.base else "",
         crashes=row.crashes,
+        counted_from=row.counted_from,
     )
 
 
@@ -82,14 +84,16 @@ class Outbox:
     def begin(self, tasks: Sequence[Task], *, worker: str, at: datetime) -> dict[str, int]:
         """An attempt begins on disk before anything is done; how often each has begun by now, by its id.
 
-        One that is not kept here, or no longer, has begun once.
+        One that is not kept here, or no longer, has begun once. One that has ended already does not begin again: 0.
+        The engine may not have heard of its end, or an operator's retry has taken its place (`retry`).
         """
         ids = [task.id for task in tasks]
-        began = update(_table).where(_column.id.in_(ids))
+        began = update(_table).where(_column.id.in_(ids), _column.ended_at.is_(None))
         with self._change("begin tasks") as connection:
             connection.execute(began.values(starts=_column.starts + 1, started_at=at, worker=worker))
-            rows = connection.execute(select(_column.id, _column.starts).where(_column.id.in_(ids))).all()
-        return dict.fromkeys(ids, 1) | {row.id: row.starts for row in rows}
+            query = select(_column.id, _column.starts, _column.ended_at).where(_column.id.in_(ids))
+            rows = connection.execute(query).all()
+        return dict.fromkeys(ids, 1) | {row.id: 0 if row.ended_at else row.starts for row in rows}
 
     def end(self, ended: Sequence[Ended], *, at: datetime, then: Sequence[Task] = ()) -> None:
         """Attempts have ended, and these are tried again: all in one transaction, so that neither is lost."""
@@ -119,6 +123,20 @@ class Outbox:
             if rows:
                 connection.execute(statement, rows)
 
+    def retry(self, tasks: Sequence[Task], at: datetime) -> list[Task]:
+        """Put the next attempt, anew, at tasks that are dead or wait for it; those of them that were not tried since.
+
+        What waits until then is ended by this: the engine comes to it all the same and finds nothing to do.
+        """
+        waits = update(_table).where(_column.starts == 0, _column.ended_at.is_(None))
+        ended = waits.values(outcome=Outcome.RETRIED.value, ended_at=at, handed_at=func.coalesce(_column.handed_at, at))
+        with self._change("retry tasks") as connection:
+            for task in tasks:
+                connection.execute(ended.where(_column.id == task.id))
+            over = _column.outcome.in_((Outcome.DEAD.value, Outcome.RETRIED.value))
+            ids = set(connection.scalars(select(_column.id).where(_column.id.in_([task.id for task in tasks]), over)))
+            return [task for task in tasks if task.id in ids and insert_new(connection, _table, row_for(task.anew()))]
+
     def forget_handing(self, ids: Sequence[str]) -> None:
         """The engine has lost these: they are to be handed to it again."""
         with self._change("hand tasks over again") as connection:
@@ -138,23 +156,28 @@ class Outbox:
         query = select(_table).where(
             _column.handed_at < handed_before, _column.ended_at.is_(None), _column.batch == "", _column.seq > after
         )
-        return [(row.seq, _record(row)) for row in self._all(query.order_by(_column.seq).limit(limit))]
+        return [(row.seq, record_in(row)) for row in self._all(query.order_by(_column.seq).limit(limit))]
 
     def within(self, batch: str) -> list[TaskRecord]:
         """The tasks that are done within a batch."""
-        return [_record(row) for row in self._all(select(_table).where(_column.batch == batch).order_by(_column.seq))]
+        return [record_in(row) for row in self._all(select(_table).where(_column.batch == batch).order_by(_column.seq))]
 
     def records(self, bases: Sequence[str]) -> list[TaskRecord]:
         """Every attempt at these tasks and at all that was called for in doing them, in order."""
         query = select(_table).where(_column.cause.in_(bases) | _column.base.in_(bases))
-        return [_record(row) for row in self._all(query.order_by(_column.seq))]
+        return [record_in(row) for row in self._all(query.order_by(_column.seq))]
+
+    def attempts(self, task: Task) -> list[TaskRecord]:
+        """The attempts at one task, in order, since it was called for or an operator had it begin anew."""
+        counted = (_column.base == task.base, _column.attempt >= task.counted_from)
+        return [record_in(row) for row in self._all(select(_table).where(*counted).order_by(_column.seq))]
 
     def dead(self, limit: int) -> list[TaskRecord]:
         """Tasks whose last attempt ended dead, the newest first."""
         later = _table.alias()
         newest = select(func.max(later.c.seq)).where(later.c.base == _column.base).scalar_subquery()
         query = select(_table).where(_column.outcome == Outcome.DEAD.value, _column.seq == newest)
-        return [_record(row) for row in self._all(query.order_by(_column.seq.desc()).limit(limit))]
+        return [record_in(row) for row in self._all(query.order_by(_column.seq.desc()).limit(limit))]
 
     def workers(self) -> dict[str, datetime]:
         """When each worker last said that it is at work."""
@@ -185,7 +208,8 @@ def _call(row: Mapping[str, Any]) -> Call:
     return Call(**{**row, "at": datetime.fromisoformat(row["at"])})
 
 
-def _record(row: Row[Any]) -> TaskRecord:
+def record_in(row: Row[Any]) -> TaskRecord:
+    """An attempt as it is kept in a row."""
     return TaskRecord(
         task=task_in(row),
         handed_at=row.handed_at,

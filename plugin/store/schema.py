@@ -1,43 +1,11 @@
 """Tables of the cases database: cases, answers, askings, what was written on tickets, the journal, and the outbox."""
 
-from datetime import UTC, datetime
-from typing import Any
+from sqlalchemy import JSON, Column, Index, Integer, MetaData, String, Table, UniqueConstraint, text
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    DateTime,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
+from plugin.store.columns import Moment, Words
 
 metadata = MetaData()
 EMPTY = text("''")
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime; SQLite keeps none of the zone, so it is put back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
-        """Only aware moments go in."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
-        """Aware moments come out."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
 
 cases = Table(
     "cases",
@@ -48,15 +16,15 @@ cases = Table(
     Column("account", String(320), nullable=False),
     Column("state", String(40), nullable=False),
     Column("round", Integer, nullable=False),
-    Column("opened_by", String(200), nullable=False),
+    Column("opened_by", Words(200), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("version", Integer, nullable=False),
     Column("finding", JSON),
     Column("status", JSON),
-    Column("question", Text, nullable=False),
+    Column("question", Words, nullable=False),
     Column("candidates", JSON, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("unreadable_since", Moment),
     Column("asked_at", Moment),
     Column("unblocked_at", Moment),
@@ -74,7 +42,7 @@ answers = Table(
     Column("case", String(32), primary_key=True),
     Column("item", String(80), primary_key=True),
     Column("value", JSON, nullable=False),
-    Column("agent", String(500), nullable=False),
+    Column("agent", Words(500), nullable=False),
     Column("answered_at", Moment, nullable=False),
     Column("checklist", String(80), nullable=False),
     Column("checklist_version", String(40), nullable=False),
@@ -90,12 +58,12 @@ askings = Table(
     Column("block", String(80), nullable=False),
     Column("case", String(32), nullable=False, index=True),
     Column("round", Integer, nullable=False),
-    Column("agent", String(500), nullable=False),
+    Column("agent", Words(500), nullable=False),
     Column("press", String(300), nullable=False),
     Column("asked_at", Moment, nullable=False),
     Column("times", Integer, nullable=False),
     Column("answer", String(80)),
-    Column("detail", Text, nullable=False),
+    Column("detail", Words, nullable=False),
     Column("answered_at", Moment),
     Column("released_at", Moment),
     # Rule 4: one row for one block of one address, across all tickets.
@@ -111,8 +79,8 @@ written = Table(
     Column("sent_at", Moment),
     Column("done_at", Moment),
     Column("visibility", String(10), nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("body_html", Text, nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("body_html", Words, nullable=False),
 )
 
 journal = Table(
@@ -121,8 +89,8 @@ journal = Table(
     Column("id", Integer, primary_key=True),
     Column("case", String(32), nullable=False, index=True),
     Column("at", Moment, nullable=False),
-    Column("actor", String(500), nullable=False),
-    Column("what", Text, nullable=False),
+    Column("actor", Words(500), nullable=False),
+    Column("what", Words, nullable=False),
 )
 
 outbox = Table(
@@ -132,7 +100,7 @@ outbox = Table(
     Column("id", String(300), nullable=False, unique=True),
     Column("name", String(80), nullable=False),
     Column("args", JSON, nullable=False),
-    Column("lane", String(300), nullable=False),
+    Column("lane", String(300), nullable=False, index=True),
     Column("not_before", Moment),
     Column("attempt", Integer, nullable=False),
     Column("handed_at", Moment, index=True),
@@ -140,12 +108,13 @@ outbox = Table(
     Column("cause", String(300), nullable=False, index=True, server_default=EMPTY),
     Column("batch", String(300), nullable=False, server_default=EMPTY),
     Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("counted_from", Integer, nullable=False, server_default="0"),
     Column("starts", Integer, nullable=False, server_default="0"),
     Column("started_at", Moment),
     Column("worker", String(80), nullable=False, server_default=EMPTY),
     Column("ended_at", Moment, index=True),
     Column("outcome", String(80), nullable=False, index=True, server_default=EMPTY),
-    Column("error", Text, nullable=False, server_default=EMPTY),
+    Column("error", Words, nullable=False, server_default=EMPTY),
     Column("calls", JSON),
     sqlite_autoincrement=True,
 )

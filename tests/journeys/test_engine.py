@@ -173,6 +173,24 @@ def test_stopped_while_a_next_attempt_cannot_be_kept_the_task_is_done_after_the_
     worker.until_told("end x")
 
 
+def test_the_engine_forgets_what_it_is_done_with_and_nothing_else(worker: Worker) -> None:
+    later = datetime.now(UTC) + 4 * SECOND
+    worker.put(task("done"), task("late", lane="b", not_before=later))
+    worker.let_go("done", "late")
+    worker.start()
+    worker.until_told("end done")
+    worker.until(lambda: not worker.store.waiting_tasks(1))
+    worker.end(signal.SIGTERM)
+    (worker.folder / "forget").write_text("work:done work:late work:unknown")
+    worker.start()
+    worker.until_told("forgot work:done work:unknown")
+    worker.until_told("end late")
+    worker.end()
+    engine = sqlite3.connect(worker.folder / "engine.sqlite")
+    assert engine.execute("SELECT workflow_uuid FROM workflow_status").fetchall() == [("work:late",)]
+    engine.close()
+
+
 # ── the worker's process ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -204,6 +222,13 @@ def fail(folder: Path, args: Mapping[str, Any]) -> None:
     while not (folder / f"go-{args['key']}").exists():
         time.sleep(0.02)
     raise Unreachable("campus", "reading", "could not connect")
+
+
+def tidy(folder: Path, forget: Callable[[list[str]], list[str]]) -> int:
+    """Have the engine forget what the test says."""
+    if (folder / "forget").exists():
+        tell(folder, " ".join(["forgot", *forget((folder / "forget").read_text().split())]))
+    return 0
 
 
 def main(folder: Path) -> None:
@@ -242,7 +267,7 @@ def main(folder: Path) -> None:
             give_up=lambda task, why: None,
         ),
         locks=locks,
-        upkeep=Upkeep(outbox=outbox, locks=locks, clock=clock, tidy=lambda _forget: 0),
+        upkeep=Upkeep(outbox=outbox, locks=locks, clock=clock, tidy=lambda forget: tidy(folder, forget)),
         store=CaseStore(cases),
         deliveries=DeliveryStore(open_engine(f"sqlite:///{folder / 'deliveries.sqlite'}")),
         sources={},

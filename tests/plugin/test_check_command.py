@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ Checked = Callable[..., Result]
 @pytest.fixture
 def check(world: Any, tmp_path: Path) -> Iterator[Checked]:
     """Check the demo's world, with something in its settings replaced."""
+    world.parts.outbox.seen("worker-1", datetime.now(UTC))
     before = os.umask(0o022)  # the command changes it for its process
     config = tmp_path / "world-0" / "m365-unblock.toml"
 
@@ -120,6 +122,24 @@ def test_every_source_is_looked_at_under_its_own_name(check: Checked) -> None:
     assert {"rt: Request Tracker", "desk: Any system with the Desk API"} < set(titles)
     assert failed(result) == ["the extension is installed in RT"]
     assert "m365-unblock install request_tracker" in remedy(result, failed(result)[0])
+
+
+def test_worker_that_has_not_been_seen_is_only_noted_with_since_when(check: Checked, world: Any) -> None:
+    seen_at = datetime.now(UTC) - timedelta(minutes=2)
+    world.parts.outbox.seen("worker-1", seen_at)
+    result = check()
+    assert result.exit_code == 0
+    assert "! note    a worker has been seen within a minute" in result.stdout
+    told = remedy(result, "a worker has been seen")
+    assert f"none since {seen_at.isoformat(timespec='seconds')}" in told
+    assert "is `m365-unblock serve` or `m365-unblock worker` running?" in told
+
+
+def test_where_no_worker_ever_was_that_is_said(check: Checked, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "world-0" / "var" / "cases.sqlite") as cases:
+        cases.execute("DELETE FROM workers")
+    cases.close()
+    assert "none ever was" in remedy(check(), "a worker has been seen")
 
 
 def test_web_process_that_is_not_running_is_only_noted(check: Checked, world: Any) -> None:

@@ -1,11 +1,14 @@
 """What an operator learns from the log when the web process starts."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plugin.serving import warn_of_panels
+from plugin.errors import SettingsError
+from plugin.serving import check_workers, warn_of_panels
+from plugin.settings import Settings, load
 
 KEY = {"launch_secrets": ["a secret for launch tokens, thirty-two bytes"]}
 ORIGIN = {"panel_origins": ["https://desk.example.edu"]}
@@ -30,3 +33,43 @@ def test_a_panel_that_nobody_can_open_or_show_is_warned_of(
     for record, words in zip(caplog.records, told, strict=True):
         assert record.levelno == logging.WARNING
         assert record.getMessage().startswith(words)
+
+
+SETTINGS = """
+[organisation]
+domains = ["example.edu"]
+[sources.desk]
+system = "generic"
+api_url = "https://desk.example.edu/api"
+api_token = "a-token-for-the-tests"
+webhook_secrets = ["whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="]
+[mail_tenants.campus]
+system = "account_admin"
+url = "https://accounts.example.edu"
+token = "a-token-for-the-tests"
+"""
+SCALED_OUT = {
+    f"M365_UNBLOCK__STORE__{name}_URL": "postgresql://db.example.edu/m365" for name in ("DELIVERIES", "CASES", "ENGINE")
+}
+
+
+def settings_of(folder: Path, environment: dict[str, str]) -> Settings:
+    file = folder / "m365-unblock.toml"
+    file.write_text(SETTINGS, "utf-8")
+    return load(file, environment)
+
+
+def test_several_workers_need_postgresql_for_everything(tmp_path: Path) -> None:
+    check_workers(settings_of(tmp_path, {}), 1)
+    check_workers(settings_of(tmp_path, SCALED_OUT), 3)
+    for name in SCALED_OUT:
+        partly = {other: url for other, url in SCALED_OUT.items() if other != name}
+        with pytest.raises(SettingsError, match=r"--workers 2: several workers need PostgreSQL"):
+            check_workers(settings_of(tmp_path, partly), 2)
+
+
+def test_several_workers_cannot_listen_at_one_address(tmp_path: Path) -> None:
+    listening = SCALED_OUT | {"M365_UNBLOCK__SERVER__WORKER_LISTEN": "127.0.0.1:8801"}
+    check_workers(settings_of(tmp_path, listening), 1)
+    with pytest.raises(SettingsError, match="worker_listen"):
+        check_workers(settings_of(tmp_path, listening), 2)

@@ -78,6 +78,7 @@ def test_what_is_left_out_has_its_default(read: Read) -> None:
     assert (settings.zone.key, settings.links, settings.panel_secret) == ("UTC", {}, None)
     assert settings.sources["main-desk"]["panel_origins"] == []
     assert (settings.checklist_file, settings.templates) == (None, None)
+    assert (settings.worker_listen, settings.metrics_token, settings.metrics_folder.name) == (None, None, "metrics")
 
 
 def test_defaults_of_one_reading_do_not_show_in_the_next(read: Read) -> None:
@@ -122,6 +123,12 @@ def test_a_pause_of_nothing_is_refused_since_the_worker_would_never_rest(
 def test_a_pause_may_be_a_part_of_a_second_and_the_scan_may_be_switched_off(read: Read) -> None:
     chosen = read(GOOD + '[procedure]\nretry_first_after = "0.05s"\nscan_every = "0s"').procedure
     assert (chosen.retry_first_after, chosen.scan_every) == (timedelta(milliseconds=50), timedelta(0))
+
+
+def test_nothing_is_kept_for_no_time_at_all(read: Read, refusal: Callable[..., str]) -> None:
+    kept = read(GOOD + '[retention]\ntasks = "20s"').retention
+    assert (kept.deliveries, kept.tasks, kept.cases) == (timedelta(days=30), timedelta(seconds=20), timedelta(days=400))
+    assert "[retention] deliveries: not of the right form" in refusal(GOOD + '[retention]\ndeliveries = "0d"')
 
 
 def test_paths_are_those_beside_the_settings_file_from_wherever_it_is_read(
@@ -256,6 +263,14 @@ def test_a_wrong_value_in_the_environment_is_refused(
         (GOOD + "[server]\nthreads = 1.5", "[server] threads: expected a whole number"),
         (GOOD + "[server]\nthreads = 65", "[server] threads: must be at most 64"),
         (GOOD + '[server]\nlisten = "127.0.0.1:99999"', "[server] listen: the port must be at most 65535"),
+        (
+            GOOD + '[server]\nworker_listen = "127.0.0.1:99999"',
+            "[server] worker_listen: the port must be at most 65535",
+        ),
+        (
+            GOOD + '[server]\nworker_listen = "8801"',
+            "[server] worker_listen: not of the right form, such as 0.0.0.0:8801",
+        ),
         (
             GOOD + '[server]\npublic_url = "https://x.example/"',
             "[server] public_url: not of the right form, such as http://127.0.0.1:8800",

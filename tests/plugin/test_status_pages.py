@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from plugin.app import create_worker_app
+
 BOTH = pytest.mark.parametrize("name", ["deliveries", "cases"])
 
 
@@ -27,7 +29,47 @@ def file(world: Any) -> Callable[[str], Path]:
 
 def test_a_web_process_in_order_is_alive_and_ready(client: FlaskClient) -> None:
     assert (client.get("/healthz").status_code, client.get("/healthz").json) == (200, {"status": "alive"})
-    assert (client.get("/readyz").status_code, client.get("/readyz").json) == (200, {"status": "ready"})
+    ready = {"status": "ready", "workers": 0, "worker_seen_at": None}
+    assert (client.get("/readyz").status_code, client.get("/readyz").json) == (200, ready)
+
+
+def test_a_web_process_tells_whether_a_worker_is_at_work_and_is_ready_without(client: FlaskClient, world: Any) -> None:
+    world.parts.outbox.seen("worker-1", world.clock())
+    world.clock.forward(seconds=50)
+    world.parts.outbox.seen("worker-2", world.clock())
+    seen_at = world.clock().isoformat()
+    assert client.get("/readyz").json == {"status": "ready", "workers": 2, "worker_seen_at": seen_at}
+    world.clock.forward(seconds=59)
+    assert client.get("/readyz").json == {"status": "ready", "workers": 1, "worker_seen_at": seen_at}
+    world.clock.forward(seconds=2)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ready", "workers": 0, "worker_seen_at": seen_at})
+
+
+def test_a_worker_is_ready_while_it_is_seen_itself(world: Any) -> None:
+    client = create_worker_app(world.parts).test_client()
+    not_ready = (503, {"status": "not ready", "worker": "not seen"})
+    world.parts.outbox.seen("worker-1", world.clock())
+    assert (client.get("/readyz").status_code, client.get("/readyz").json) == not_ready  # it has no name yet
+    world.parts.attempts.worker = "worker-1"
+    assert client.get("/readyz").status_code == 200
+    world.clock.forward(seconds=61)
+    world.parts.outbox.seen("worker-2", world.clock())
+    assert (client.get("/readyz").status_code, client.get("/readyz").json) == not_ready
+    assert client.get("/healthz").status_code == 200
+    world.parts.outbox.seen("worker-1", world.clock())
+    assert client.get("/readyz").status_code == 200
+
+
+@BOTH
+def test_a_worker_with_a_database_that_is_gone_is_not_ready(world: Any, file: Callable[[str], Path], name: str) -> None:
+    client = create_worker_app(world.parts).test_client()
+    world.parts.attempts.worker = "worker-1"
+    world.parts.outbox.seen("worker-1", world.clock())
+    for part in file(name).parent.glob(f"{name}.sqlite*"):
+        part.unlink()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json) == (503, {"status": "not ready", "database": name})
 
 
 @BOTH

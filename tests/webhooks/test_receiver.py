@@ -46,7 +46,7 @@ def store(engine: sa.Engine) -> DeliveryStore:
 @pytest.fixture
 def app(store: DeliveryStore, settings: Mapping[str, Any], now: datetime) -> Flask:
     app = Flask(__name__)
-    app.register_blueprint(blueprint({"desk": connect("desk", settings, ALL)}, store, lambda: now))
+    app.register_blueprint(blueprint({"desk": connect("desk", settings, ALL)}, store, lambda: now, lambda *_: None))
     return app
 
 

@@ -1,12 +1,12 @@
 """Any ticket system that sends Standard Webhooks and serves the Desk API (desk.openapi.yaml)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from plugin import launch_token
-from plugin.errors import NotFound, PermanentError, RemoteError
-from plugin.http import Remote, Traffic
+from plugin.errors import NotFound, OutcomeUnknown, PermanentError, RemoteError, partly_done
+from plugin.http import Remote, Reply, Traffic
 from plugin.manifest import manifest
 from plugin.model import Attachment, Delivery, Launch, Note, Parsed, Ticket, Visibility
 from plugin.ports import Abilities, ChangedTicket, Check, TicketChange, TicketSystem
@@ -17,6 +17,8 @@ from webhooks.signatures import STANDARD_WEBHOOKS, signing_keys, verify
 LARGEST_ATTACHMENT = 5 * 1024 * 1024
 FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)  # nothing has changed since then, but asking shows that it may be asked
 PROMISED_TAGS = frozenset(manifest()["tags"])
+NO_FILES = frozenset({"text/html", "application/json", "application/problem+json"})
+"""Content types of what comes with 200 in place of a file: a sign-in page, an error."""
 
 
 def connect(
@@ -86,10 +88,12 @@ class Generic:
             raise self._too_large(doing)
         if not self._remote.is_ours(attachment.url):
             raise PermanentError(self.name, doing, "not fetched: its address is not on the host in api_url")
-        content = self._remote.call(doing, "GET", attachment.url).body
-        if len(content) > LARGEST_ATTACHMENT:
+        reply = self._remote.call(doing, "GET", attachment.url)
+        if len(reply.body) > LARGEST_ATTACHMENT:
             raise self._too_large(doing)
-        return content
+        if _is_no_file(reply, attachment):
+            raise OutcomeUnknown(self.name, doing, f"answered {reply.status}, but not with the file")
+        return reply.body
 
     def has_note(self, ticket: str, key: str) -> bool:
         url = self._remote.url("tickets", ticket, "notes")
@@ -97,8 +101,13 @@ class Generic:
         return any(note.key == key for note in found)
 
     def write(self, ticket: str, change: TicketChange) -> tuple[str, ...]:
-        if change.note is not None:
-            self._add_note(ticket, change.note)
+        if change.note is None:
+            return self._show(ticket, change)
+        self._add_note(ticket, change.note)
+        with partly_done():
+            return self._show(ticket, change)
+
+    def _show(self, ticket: str, change: TicketChange) -> tuple[str, ...]:
         refusals = (self._change_tags(ticket, change.tags), self._change_fields(ticket, change.fields))
         return tuple(refusal for refusal in refusals if refusal)
 
@@ -112,26 +121,51 @@ class Generic:
         }
         added = answers.note(self._remote.call(doing, "POST", self._remote.url("tickets", ticket, "notes"), json=body))
         if added.visibility is not note.visibility:
-            raise PermanentError(self.name, doing, _wrong_visibility(ticket, note.visibility))
+            with partly_done():
+                raise PermanentError(self.name, doing, _wrong_visibility(ticket, note.visibility))
 
     def _change_tags(self, ticket: str, tags: frozenset[str] | None) -> str:
         if tags is None:
             return ""
         body = {"add": sorted(tags), "remove": sorted(PROMISED_TAGS - tags)}
-        return self._patch(f"change the tags of ticket {ticket}", ticket, "tags", body)
+        doing = f"change the tags of ticket {ticket}"
+        return self._patch(doing, ticket, "tags", body, lambda shown: shown.tags & PROMISED_TAGS == tags)
 
     def _change_fields(self, ticket: str, fields: Mapping[str, str | None]) -> str:
-        return self._patch(f"change fields of ticket {ticket}", ticket, "fields", dict(fields)) if fields else ""
+        if not fields:
+            return ""
+        wanted = {name: value or None for name, value in fields.items()}
+        return self._patch(
+            f"change fields of ticket {ticket}",
+            ticket,
+            "fields",
+            dict(fields),
+            lambda shown: {name: shown.fields.get(name) or None for name in wanted} == wanted,
+        )
 
-    def _patch(self, doing: str, ticket: str, what: str, body: Mapping[str, Any]) -> str:
+    def _patch(
+        self, doing: str, ticket: str, what: str, body: Mapping[str, Any], is_shown_by: Callable[[Ticket], bool]
+    ) -> str:
         """Why the desk would not take it; empty where it did."""
         try:
-            self._remote.call(doing, "PATCH", self._remote.url("tickets", ticket, what), json=body)
+            reply = self._remote.call(doing, "PATCH", self._remote.url("tickets", ticket, what), json=body)
         except NotFound:
             raise
         except PermanentError as error:
             return str(error)
+        # The Desk API promises 204. With 200 may come an error, or the sign-in page of something in between.
+        if reply.status != 204 and not self._shows(ticket, is_shown_by):
+            message = f"answered {reply.status} where the Desk API says 204, and the ticket does not show it"
+            raise OutcomeUnknown(self.name, doing, message, status=reply.status)
         return ""
+
+    def _shows(self, ticket: str, is_shown_by: Callable[[Ticket], bool]) -> bool:
+        try:
+            return is_shown_by(self.read_ticket(ticket))
+        except NotFound:
+            raise
+        except PermanentError:
+            return False
 
     def changed_since(self, since: datetime) -> Iterator[ChangedTicket]:
         doing, url = "list changed tickets", self._remote.url("tickets")
@@ -177,6 +211,15 @@ class Generic:
 
     def _too_large(self, doing: str) -> PermanentError:
         return PermanentError(self.name, doing, f"larger than {LARGEST_ATTACHMENT} bytes")
+
+
+def _is_no_file(reply: Reply, attachment: Attachment) -> bool:
+    came, told = (_kind(it) for it in (reply.headers.get("Content-Type", ""), attachment.content_type))
+    return (came in NO_FILES and came != told) or (not reply.body and bool(attachment.size))
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _wrong_visibility(ticket: str, wanted: Visibility) -> str:

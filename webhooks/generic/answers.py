@@ -12,13 +12,17 @@ from plugin.http import Reply
 from plugin.model import Attachment, Message, Person, Ticket, Visibility
 from plugin.ports import ChangedTicket
 from webhooks.answers import load
+from webhooks.ticket_event import LONGEST_ID
 
 
 def _id(value: object) -> str:
     """1 and "1" are the same."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValidationError("Not an id.")
-    return str(value)
+    text = str(value)
+    if not 0 < len(text) <= LONGEST_ID or not text.isprintable():
+        raise ValidationError(f"An id has 1 to {LONGEST_ID} printable characters.")
+    return text
 
 
 class Answer(Schema):

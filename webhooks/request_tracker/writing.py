@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from plugin.errors import Denied, OutcomeUnknown, PermanentError
+from plugin.errors import Denied, OutcomeUnknown, PermanentError, partly_done
 from plugin.http import Reply
 from plugin.model import Note, Visibility
 from plugin.ports import TicketChange
@@ -37,7 +37,8 @@ class Writer:
             return tuple(self._refused(ticket, change))
         refusals = [*self._post(ticket, change.note, _sent(change))]
         try:
-            refusals += self._refused(ticket, change)
+            with partly_done():
+                refusals += self._refused(ticket, change)
         except PermanentError as error:  # the note is there all the same
             refusals.append(str(error))
         return tuple(refusals)
@@ -55,6 +56,11 @@ class Writer:
             "TxnCustomFields": {queries.NOTE_KEY: note.key},
         }
         posted = self._posted(doing, ticket, note.visibility, body)
+        with partly_done():
+            yield from self._wrong(doing, ticket, note, posted)
+
+    def _wrong(self, doing: str, ticket: str, note: Note, posted: Reply) -> Iterator[str]:
+        """What of a note that was posted is not as it should be."""
         url = self._rest.url("transaction", _made(posted))
         try:
             kept = answers.note(self._rest.get(doing, url, needs="the right ShowTicketComments"))

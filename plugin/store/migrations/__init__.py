@@ -7,11 +7,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import StorageError
 from plugin.store.engine import open_engine, reading
+
+MIGRATING = 0x6D333637  # number of the PostgreSQL advisory lock
 
 
 def upgrade(database: str, url: str) -> None:
@@ -23,6 +26,7 @@ def upgrade(database: str, url: str) -> None:
     engine = open_engine(url)
     try:
         with engine.begin() as connection:
+            _one_at_a_time(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except (SQLAlchemyError, CommandError) as error:
@@ -48,6 +52,12 @@ def is_newest(database: str, url: str) -> bool:
     finally:
         engine.dispose()
     return set(current) == set(ScriptDirectory.from_config(_config(database)).get_heads())
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Of processes that start together one migrates and the others wait; SQLite's transactions began with the lock."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
 
 
 def _config(database: str) -> Config:

@@ -22,6 +22,25 @@ def forged(key: bytes | str = SECRET, algorithm: str = "HS256", **changes: Any) 
     return jwt.encode({name: value for name, value in (claims | changes).items() if value is not None}, key, algorithm)
 
 
+SOURCES = {"desk": {"webhook_secrets": ["whsec_b25l", "whsec_dHdv"], "api_token": "made-up", "api_url": "https://a"}}
+TENANTS = {"campus": {"token": "made-up too", "url": "https://b"}}
+
+
+def test_a_secret_made_of_the_others_is_the_same_in_every_process_and_no_part_of_it_can_be_missing() -> None:
+    secret = tokens.secret_from(SOURCES, TENANTS)
+    assert tokens.secret_from({"desk": {**SOURCES["desk"], "api_url": "https://elsewhere"}}, TENANTS) == secret
+    assert len(secret) >= 32
+    others = [
+        tokens.secret_from({"desk": {**SOURCES["desk"], "webhook_secrets": ["whsec_b25l"]}}, TENANTS),
+        tokens.secret_from({"desk": {**SOURCES["desk"], "api_token": "other"}}, TENANTS),
+        tokens.secret_from(SOURCES, {"campus": {**TENANTS["campus"], "token": "other"}}),
+        tokens.secret_from(SOURCES, {}),
+        tokens.secret_from({}, TENANTS),
+    ]
+    assert secret not in others
+    assert len(set(others)) == len(others)
+
+
 def test_a_token_says_who_looks_at_which_ticket_since_when() -> None:
     assert tokens.read(tokens.issue(SESSION, SECRET, NOW), SECRET, NOW) == SESSION
 

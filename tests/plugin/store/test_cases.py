@@ -1,4 +1,4 @@
-"""The cases database keeps all of a change or nothing, and never the same thing twice. Real SQLite files throughout."""
+"""The cases database keeps all of a change or nothing, and never the same thing twice. Real databases throughout."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -28,6 +28,7 @@ from plugin.model import (
     Label,
     Note,
     Origin,
+    Outcome,
     Sending,
     SignIn,
     SignInState,
@@ -38,6 +39,7 @@ from plugin.model import (
 from plugin.store import migrations, schema
 from plugin.store.cases import CaseStore, SentNote, Stale
 from plugin.store.engine import open_engine
+from plugin.store.outbox import Ended, Outbox
 
 NOW = datetime(2026, 11, 24, 14, 5, 6, 789, tzinfo=UTC)
 CASE = Case(
@@ -101,20 +103,17 @@ NOTE = Note(key="k1", visibility=Visibility.INTERNAL, subject="Blocked", body_ht
 LINE = JournalEntry(at=NOW, actor="m365-unblock", what="Triage.")
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    file = tmp_path / "cases.sqlite"
-    migrations.upgrade("cases", f"sqlite:///{file}")
-    return file
+SQLITE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def open_store(file: Path) -> Iterator[Callable[..., CaseStore]]:
-    """Stores over the same file, as web and worker have them."""
+def open_store(url: str) -> Iterator[Callable[..., CaseStore]]:
+    """Stores over the same database, as web and worker have them."""
+    migrations.upgrade("cases", url)
     engines: list[sa.Engine] = []
 
     def open_store(busy_seconds: float = 10.0) -> CaseStore:
-        engines.append(open_engine(f"sqlite:///{file}", busy_seconds=busy_seconds))
+        engines.append(open_engine(url, busy_seconds=busy_seconds))
         return CaseStore(engines[-1])
 
     yield open_store
@@ -263,7 +262,63 @@ def test_a_row_the_database_refuses_is_an_error_and_not_taken_for_known(store: C
 def test_a_storage_error_holds_nothing_of_the_row(store: CaseStore) -> None:
     with pytest.raises(StorageError) as caught, store.change() as change:
         change.put_task(replace(TASK, name=None, args={"note": "hunter2"}))  # type: ignore[arg-type]
-    assert "hunter2" not in f"{caught.value} {caught.value.__cause__}"
+    cause = caught.value.__cause__
+    assert cause is not None
+    assert "hunter2" not in f"{caught.value} {cause} {cause.__cause__}"
+
+
+def test_texts_of_strangers_are_kept_whatever_is_in_them(store: CaseStore) -> None:
+    strange, shown = "a\x00b\ud800c", "a\ufffdb\ufffdc"
+    with store.change() as change:
+        change.add_case(replace(CASE, question=strange, reason=strange, opened_by=strange, candidates=(strange,)))
+        change.log("c1", replace(LINE, actor=strange, what=strange))
+        change.intend("c1", replace(NOTE, subject=strange, body_html=strange), NOW)
+        change.ask(replace(ASKING, agent=strange, detail=strange))
+        change.put_task(replace(TASK, args={"said": strange}))
+    case, sent, (asking,) = store.case("c1"), store.note("k1"), store.askings("campus", "bbadger", [])
+    assert case is not None
+    assert sent is not None
+    assert (case.question, case.reason, case.opened_by, case.candidates) == (shown, shown, shown, (strange,))
+    assert store.journal("c1") == (replace(LINE, actor=shown, what=shown),)
+    assert (sent.note.subject, sent.note.body_html) == (shown, shown)
+    assert (asking.agent, asking.detail) == (shown, shown)
+    assert [task.args for task in store.waiting_tasks(10)] == [{"said": strange}]
+
+
+def test_how_an_attempt_failed_is_kept_whatever_the_other_side_said(store: CaseStore, url: str) -> None:
+    with store.change() as change:
+        change.put_task(TASK)
+    engine = open_engine(url)
+    outbox = Outbox(engine)
+    outbox.end([Ended(task=TASK, outcome=Outcome.DEAD, error="500: \x00\ud800" + "x" * 5000)], at=NOW)
+    (record,) = outbox.records([TASK.base])
+    assert (record.outcome, record.error) == (Outcome.DEAD, ("500: \ufffd\ufffd" + "x" * 5000)[:4000])
+    engine.dispose()
+
+
+def test_what_people_read_is_cut_where_it_is_longer_than_its_column_and_nothing_else_is(store: CaseStore) -> None:
+    with store.change() as change:
+        change.add_case(replace(CASE, opened_by="a" * 201, question="q" * 100_000))
+        change.log("c1", replace(LINE, actor="b" * 501))
+        change.log("c1", replace(LINE, actor="c" * 500))
+    case = store.case("c1")
+    assert case is not None
+    assert (case.opened_by, case.question) == ("a" * 199 + "…", "q" * 100_000)
+    assert [line.actor for line in store.journal("c1")] == ["b" * 499 + "…", "c" * 500]
+
+
+def test_changes_that_look_things_up_meanwhile_never_wait_for_each_other(store: CaseStore) -> None:
+    threads = 40
+    add(store, *(replace(CASE, id=f"c{number}") for number in range(threads)))
+
+    def change_and_look(number: int) -> None:
+        with store.change() as change:
+            case = store.case(f"c{number}")
+            assert case is not None
+            change.save_case(case)
+
+    together(threads, change_and_look)
+    assert {case.version for case in store.cases_of_account("bbadger")} == {2}
 
 
 # ── moments ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -411,7 +466,7 @@ def test_a_mark_is_the_last_that_was_set(store: CaseStore) -> None:
     assert store.mark("relayed") == "2"
 
 
-def test_a_launch_token_is_used_once_and_forgotten_when_its_date_refuses_it(store: CaseStore, file: Path) -> None:
+def test_a_launch_token_is_used_once_and_forgotten_when_its_date_refuses_it(store: CaseStore, url: str) -> None:
     with store.change() as change:
         assert change.use_launch("desk", "j1", NOW + timedelta(minutes=5), NOW)
         assert not change.use_launch("desk", "j1", NOW + timedelta(minutes=5), NOW)
@@ -420,9 +475,10 @@ def test_a_launch_token_is_used_once_and_forgotten_when_its_date_refuses_it(stor
         assert not change.use_launch("desk", "j1", NOW, NOW + timedelta(minutes=5))
     with store.change() as change:
         assert change.use_launch("desk", "j2", NOW + timedelta(minutes=10), NOW + timedelta(minutes=5, seconds=1))
-    rows = sqlite3.connect(file)
-    assert rows.execute("SELECT jti FROM launches").fetchall() == [("j2",)]
-    rows.close()
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        assert connection.scalars(sa.select(schema.launches.c.jti)).all() == ["j2"]
+    engine.dispose()
 
 
 def test_of_many_who_use_a_launch_token_at_once_one_may(store: CaseStore, open_store: Callable[..., CaseStore]) -> None:
@@ -438,12 +494,13 @@ def test_of_many_who_use_a_launch_token_at_once_one_may(store: CaseStore, open_s
 # ── a database that will not ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@SQLITE
 def test_a_locked_database_takes_no_change_and_says_so_while_it_can_still_be_read(
-    store: CaseStore, open_store: Callable[..., CaseStore], file: Path
+    store: CaseStore, open_store: Callable[..., CaseStore], url: str
 ) -> None:
     add(store, CASE)
     impatient = open_store(busy_seconds=0.05)
-    other = sqlite3.connect(file, isolation_level=None)
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError, match="cases database did not take a change"), impatient.change() as change:
         change.put_task(TASK)

@@ -1,19 +1,26 @@
 """The migrations make the very tables that the queries speak of, change nothing twice, and lose nothing."""
 
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData
+from sqlalchemy import Engine, MetaData, select
 
 from plugin.errors import StorageError
+from plugin.model import Answer, CaseState, Delivery, Outcome, Parsed, TicketEvent
 from plugin.store import migrations, schema
+from plugin.store.cases import CaseStore
+from plugin.store.deliveries import DeliveryStore
 from plugin.store.deliveries import metadata as deliveries
 from plugin.store.engine import open_engine
+from plugin.store.outbox import Outbox
+from tests.plugin.store import old_rows
 
 BOTH = pytest.mark.parametrize(
     ("database", "metadata"), [("cases", schema.metadata), ("deliveries", deliveries)], ids=["cases", "deliveries"]
@@ -131,3 +138,89 @@ def test_processes_that_start_together_on_a_new_database_all_find_it_ready(
             for started in [pool.submit(start) for _ in range(4)]:
                 started.result()
         assert dump(tmp_path / f"{number}.sqlite")
+
+
+# ── with data of the first release in them ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def upgraded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Engine]]:
+    """Both databases of the first release, full, brought to the newest form; on PostgreSQL both in one."""
+    engines = {}
+    for database in old_rows.ROWS:
+        is_file = request.param == "sqlite"
+        url = f"sqlite:///{tmp_path / database}.sqlite" if is_file else request.getfixturevalue("postgresql")
+        first = open_engine(url)
+        with first.begin() as connection:
+            old_rows.make(connection, database)
+        first.dispose()
+        migrations.upgrade(database, url)
+        engines[database] = open_engine(url)
+    yield engines
+    for engine in engines.values():
+        engine.dispose()
+
+
+def test_every_table_of_the_first_release_is_filled_and_keeps_its_rows(upgraded: dict[str, Engine]) -> None:
+    for database, engine in upgraded.items():
+        with engine.connect() as connection:
+            first = MetaData()
+            first.reflect(connection)
+            for name, rows in old_rows.ROWS[database].items():
+                kept = connection.execute(select(*(first.tables[name].c[column] for column in rows[0]))).all()
+                assert len(kept) == len(rows), name
+                found = [{key: told(value) for key, value in row._mapping.items()} for row in kept]
+                for was in rows:
+                    assert {key: told(value) for key, value in was.items()} in found, name
+
+
+def told(value: object) -> object:
+    """SQLite gives a moment back without its zone."""
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
+def test_cases_of_the_first_release_are_read_as_they_were(upgraded: dict[str, Engine]) -> None:
+    store = CaseStore(upgraded["cases"])
+    (released,) = store.cases_of_ticket("desk", "7")
+    assert (released.state, released.unblocked_at) == (CaseState.UNBLOCKED, old_rows.AT)
+    assert released.status is not None
+    assert released.status.blocked[0].address == old_rows.BUCKY
+    assert released.finding is not None
+    assert released.finding.code == "5.1.8"
+    assert {case.id for case in store.cases_of_account("bbadger")} == {"released", "open"}
+    unclear = store.case("unclear")
+    assert unclear is not None
+    assert (unclear.status, unclear.candidates) == (None, (old_rows.BUCKY,))
+    assert [answer.item for answer in store.answers("open")] == ["password-changed"]
+    assert [asking.answer for asking in store.askings("campus", "bbadger", [])] == [Answer.REQUESTED, None]
+    assert [entry.what for entry in store.journal("released")] == ["Pressed Unblock."]
+    assert store.mark("relayed") == "2"
+    with store.change() as change:
+        assert not change.use_launch("desk", "used", old_rows.AT, old_rows.AT)
+
+
+def test_a_note_of_the_first_release_that_may_be_on_its_way_counts_as_sent(upgraded: dict[str, Engine]) -> None:
+    done, unsure = CaseStore(upgraded["cases"]).notes("released")
+    assert (done.done_at, done.note.subject) == (old_rows.AT, "Blocked: Bücky")
+    assert (unsure.sent_at, unsure.done_at) == (old_rows.AT, None)
+
+
+def test_tasks_of_the_first_release_go_on_where_they_were(upgraded: dict[str, Engine]) -> None:
+    store, outbox = CaseStore(upgraded["cases"]), Outbox(upgraded["cases"])
+    assert [task.id for task in store.waiting_tasks(9)] == ["annotate:open:4"]
+    (later,) = outbox.open_with_engine(handed_before=old_rows.LATER, after=0, limit=9)
+    assert (later[1].task.id, later[1].task.not_before) == ("follow-up:released:4", old_rows.LATER)
+    first, again = outbox.records(["handle:evt_1"])
+    assert (first.outcome, again.outcome) == (Outcome.DONE, Outcome.DONE)
+    assert (again.task.base, again.task.attempt) == ("handle:evt_1", 1)
+    assert outbox.begin([later[1].task], worker="w", at=old_rows.LATER) == {"follow-up:released:4": 1}
+
+
+def test_deliveries_of_the_first_release_are_known_again(upgraded: dict[str, Engine]) -> None:
+    store = DeliveryStore(upgraded["deliveries"])
+    assert [(row.seq, row.id) for row in store.events_after(1, 9)] == [(2, "evt_2")]
+    event = TicketEvent(source="desk", ticket="7", kind="ticket.created", key="desk:7:2")
+    delivery = Delivery(source="desk", headers={}, body=b"", received_at=old_rows.AT)
+    assert store.accept(delivery, Parsed(delivery_id="msg_2", events=(event,))).seen_before
+    store.accept(delivery, Parsed(delivery_id="new", events=(event,)))
+    assert [row.seq for row in store.events_after(2, 9)] == [3]

@@ -12,7 +12,16 @@ import pytest
 import responses
 from responses import matchers
 
-from plugin.errors import Denied, NotAllowed, NotFound, OutcomeUnknown, PermanentError, SettingsError, Throttled
+from plugin.errors import (
+    Denied,
+    NotAllowed,
+    NotFound,
+    OutcomeUnknown,
+    PermanentError,
+    SettingsError,
+    Throttled,
+    TransientError,
+)
 from plugin.manifest import manifest
 from plugin.model import Attachment, Delivery, Message, Note, Person, Role, Visibility
 from plugin.ports import Abilities, ChangedTicket, TicketChange, TicketSystem
@@ -111,6 +120,8 @@ def test_messages_without_a_moment_stay_as_they_came(generic: TicketSystem, desk
         ({**SMALLEST, "messages": [message(visibility="secret")]}, "messages/0/visibility: "),
         ({**SMALLEST, "messages": [message(created_at="today")]}, "messages/0/created_at: "),
         ({**SMALLEST, "id": {"no": 1}}, "id: Not an id"),
+        ({**SMALLEST, "id": "7" * 201}, "id: An id has 1 to 200 printable characters"),
+        ({**SMALLEST, "id": "7\x00"}, "id: An id has 1 to 200 printable characters"),
         ({**SMALLEST, "subject": None}, "subject: "),
         (["not", "an", "object"], "Invalid input"),
         ("text", "Invalid input"),
@@ -237,6 +248,17 @@ def test_tags_that_are_refused_hold_back_neither_note_nor_fields(
     change = TicketChange(note=INTERNAL, tags=frozenset(), fields={"Case State": "Ready"})
     [refusal] = generic.write("7", change)
     assert "No tags here" in refusal
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_fails_after_the_note_is_there_does_not_say_that_nothing_was_done(
+    generic: TicketSystem, desk: responses.RequestsMock, status: int
+) -> None:
+    answer(desk, "POST", "/tickets/7/notes", {"key": "k1", "visibility": "internal", "body_html": "x"}, status=201)
+    answer(desk, "PATCH", "/tickets/7/tags", None, status=status)
+    with pytest.raises(TransientError) as raised:
+        generic.write("7", TicketChange(note=INTERNAL, tags=frozenset()))
+    assert not raised.value.was_surely_not_done  # or the note would be posted again
 
 
 def test_nothing_to_change_asks_nothing(generic: TicketSystem) -> None:

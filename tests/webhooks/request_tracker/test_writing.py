@@ -9,7 +9,7 @@ import pytest
 import responses
 from responses import matchers
 
-from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError
+from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, Throttled
 from plugin.model import Note, Visibility
 from plugin.ports import TicketChange, TicketSystem
 
@@ -87,6 +87,14 @@ def test_note_that_may_not_be_looked_at_is_there_but_told(rt: TicketSystem, answ
     answer("GET", "/transaction/94", {"message": "Forbidden"}, status=403)
     [told] = rt.write("7", TicketChange(note=INTERNAL))
     assert "needs the right ShowTicketComments; the note is there" in told
+
+
+def test_note_that_cannot_be_looked_at_just_now_is_not_said_to_be_missing(rt: TicketSystem, answer: Answer) -> None:
+    answer("POST", "/ticket/7/comment", [], status=201, headers=MADE)
+    answer("GET", "/transaction/94", None, status=429)
+    with pytest.raises(Throttled) as raised:
+        rt.write("7", TicketChange(note=INTERNAL))
+    assert not raised.value.was_surely_not_done  # or it would be posted again
 
 
 def test_note_of_which_rt_does_not_say_where_it_is_may_be_there(rt: TicketSystem, answer: Answer) -> None:
