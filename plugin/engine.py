@@ -163,8 +163,12 @@ class Engine:
 
     def _keep_house_for_ever(self) -> None:
         while self._is_leading():
-            self._unharmed("upkeep", self._upkeep.keep_house)
-            self._stop.wait(self._upkeep.pause)
+            is_done = self._unharmed("upkeep", self._keep_house)
+            self._stop.wait(self._upkeep.pause if is_done else min(self._upkeep.pause, LOOK_PAUSE))
+
+    def _keep_house(self) -> int:
+        """Always some: a round that failed is another matter than one that found nothing, and is made good soon."""
+        return 1 + self._upkeep.keep_house()
 
     def _is_leading(self) -> bool:
         """Wait until this worker leads; False once it is to stop."""

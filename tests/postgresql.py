@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from plugin.demo.serving import bind
+from tests.ports import free_port
 
 PATIENCE = 30.0  # seconds
 USER = "m365"
@@ -25,8 +25,7 @@ class Cluster:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="m365-unblock-postgresql-"))
         self._numbers = count(1)
-        with bind("127.0.0.1") as listening:
-            self.port: int = listening.getsockname()[1]
+        self.port = free_port()
         self._log = (self._folder / "log").open("wb")
         # PostgreSQL refuses to run as root; Debian's package brings a user for it.
         self._user = "postgres" if os.geteuid() == 0 else None

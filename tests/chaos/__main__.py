@@ -5,34 +5,15 @@ python -m tests.chaos --seed 1234
 """
 
 import argparse
-import multiprocessing
-import os
 import sys
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
 from dataclasses import fields
-from itertools import islice
 from time import monotonic
-from typing import Any
 
 import click
 
 from tests.chaos.kept import kept
-from tests.chaos.run import Played, play
-from tests.chaos.stage import stage
-
-_held = ExitStack()
-_stage: list[Any] = []
-
-
-def _prepare() -> None:
-    """Once in each process."""
-    _stage.extend(_held.enter_context(stage()))
-
-
-def _play(seed: int) -> Played:
-    return play(seed, *_stage)
+from tests.chaos.players import play_many, play_one
+from tests.chaos.run import Played
 
 
 def main() -> int:
@@ -49,9 +30,7 @@ def main() -> int:
 
 
 def _tell(seed: int) -> int:
-    _prepare()
-    with _held:
-        played = _play(seed)
+    played = play_one(seed)
     click.echo("\n".join(played.story))
     click.echo(f"\nseed {seed}, story {played.digest}: {_sum([played])}")
     for broken in played.broken:
@@ -62,7 +41,7 @@ def _tell(seed: int) -> int:
 def _play_many(seeds: list[int], minutes: float) -> int:
     began, played = monotonic(), []
     failed = 0
-    for run in _over_all_cores(seeds, began + minutes * 60):
+    for run in play_many(seeds, began + minutes * 60):
         played.append(run)
         if run.broken:
             failed += 1
@@ -75,19 +54,6 @@ def _play_many(seeds: list[int], minutes: float) -> int:
         click.echo(f"stopped after {minutes:g} minutes")
     click.echo(f"{len(played)} runs, {failed} failed: {_sum(played)}")
     return 1 if failed else 0
-
-
-def _over_all_cores(seeds: list[int], until: float) -> Iterator[Played]:
-    cores = os.cpu_count() or 1
-    waiting = iter(seeds)
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), _prepare) as pool:
-        at_work: set[Future[Played]] = {pool.submit(_play, seed) for seed in islice(waiting, 2 * cores)}
-        while at_work:
-            done, at_work = wait(at_work, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-                if monotonic() < until:
-                    at_work |= {pool.submit(_play, seed) for seed in islice(waiting, 1)}
 
 
 def _sum(played: list[Played]) -> str:

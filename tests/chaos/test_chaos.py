@@ -45,21 +45,29 @@ def test_some_seeds_keep_every_promise(staged: tuple[Stage, Path]) -> None:
     assert sum(run.notes for run in played) > 50
 
 
+def command(*arguments: str, hash_seed: str = "1") -> subprocess.CompletedProcess[str]:
+    """What `make chaos` runs."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.chaos", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
 def test_a_seed_is_played_the_same_way_again() -> None:
     """In another process, with other ports and another order of everything that Python puts in none."""
-    told = [
-        subprocess.run(
-            [sys.executable, "-m", "tests.chaos", "--seed", "3"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            check=False,
-            text=True,
-        )
-        for seed in ("1", "2")
-    ]
+    told = [command("--seed", "3", hash_seed=hash_seed) for hash_seed in ("1", "2")]
     assert "seed 3, story" in told[0].stdout, told[0].stderr
     assert told[0].stdout == told[1].stdout
+
+
+def test_many_seeds_are_played_on_all_cores() -> None:
+    told = command("--seeds", "2")
+    assert told.returncode == 0, told.stderr
+    assert f"{2 + len(kept())} runs, 0 failed: " in told.stdout
 
 
 @pytest.mark.parametrize(

@@ -195,8 +195,9 @@ def test_wrong_token_is_told(served: Served) -> None:
 
 def test_desk_that_is_down_is_unreachable_for_every_call(served: Served) -> None:
     ticket = served.ticket()
+    in_its_place = serve(Flask("nothing"), "127.0.0.1", 0)  # while the desk still has its port, so on another one
     served.servers[0].close()
-    served.servers[0] = serve(Flask("nothing"), "127.0.0.1", 0)
+    served.servers[0] = in_its_place
     for call in (
         lambda: served.generic.read_ticket(ticket),
         lambda: served.generic.has_note(ticket, "k1"),

@@ -23,6 +23,7 @@ from plugin.demo.agent import AgentAtDesk, OpenPanel
 from plugin.demo.desk.records import Person
 from plugin.demo.serving import RunningServer, bind, serve
 from tests.journeys.in_between import Balancer, Crowd, Forgetful
+from tests.ports import free_port
 
 TOKEN = "a-token-for-the-tests"
 OWN_USER = "m365-unblock@example.edu"
@@ -111,7 +112,7 @@ class Life:
         self._servers: list[RunningServer] = []
         self._folder, self._program = folder, program
         self._stores = {f"M365_UNBLOCK__STORE__{name}": database for name in DATABASES if database}
-        self.ports = [_free_port() for _ in range(webs)]
+        self.ports = [free_port() for _ in range(webs)]
         self.balancer = Balancer(self.ports)
         self.url = self._serve(self.balancer) if webs > 1 else f"http://127.0.0.1:{self.ports[0]}"
         tenant_app = demo_tenant.create_app(TOKEN, clock=_now, settle_seconds=0.5, page_key="k", accounts=accounts)
@@ -320,12 +321,6 @@ def _is_ready(port: int) -> bool:
         return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).ok
     except requests.ConnectionError:
         return False
-
-
-def _free_port() -> int:
-    with bind("127.0.0.1") as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def _now() -> datetime:

@@ -24,8 +24,9 @@ import pytest
 import requests
 
 from plugin.demo import tenant as demo_tenant
-from plugin.demo.serving import RunningServer, bind, serve
+from plugin.demo.serving import RunningServer, serve
 from plugin.demo.tenant.world import default_accounts
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page
@@ -105,13 +106,6 @@ retry_first_after = "1s"
 retry_pause_at_most = "2s"
 scan_every = "3s"
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with bind("127.0.0.1") as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @pytest.fixture(name="until")
