@@ -126,8 +126,13 @@ class Casework:
         )
         return marks.brought_back(new, self.store.mark(marks.forgotten(case_id)))
 
-    def take(self, case: Case, status: AccountStatus, what: str, *, agent: Agent | None = None) -> Case:
-        """A reading moves the case (`rules.moved`); between open and ready the checklist decides."""
+    def take(
+        self, case: Case, status: AccountStatus, what: str, *, agent: Agent | None = None, is_new: bool = False
+    ) -> Case:
+        """A reading moves the case (`rules.moved`); between open and ready the checklist decides.
+
+        A new one is kept together with its first reading: nobody would come back to it without one.
+        """
         moved = rules.moved(
             case,
             status,
@@ -140,6 +145,8 @@ class Casework:
         if agent is None and _says_the_same(read, self.store.case(case.id)):
             return case
         with self.store.change() as change:
+            if is_new:
+                change.add_case(case)
             saved = self.save_in(change, read, f"{what} {told(status)}".strip(), agent=agent)
             if agent is not None and saved.state is CaseState.RECEIVED:
                 change.put_task(reread(saved))

@@ -218,7 +218,7 @@ class Workflow:
         case = self._docket.concerned(ticket, finding)
         if case is not None and case.status is not None:
             taken = self._work.take(case, _unknown(case.status, str(error), self._clock()), "")
-            if taken.state is CaseState.RECEIVED:  # chosen by a person, the ticket may never lead to it again
+            if taken.state is not CaseState.UNBLOCKING:  # chosen by a person, the ticket may never lead to it again
                 with self._store.change() as change:
                     change.put_task(reread(taken))
             return
@@ -250,7 +250,8 @@ class Workflow:
     def _hear_complaints(self, system: TicketSystem, ticket: Ticket) -> None:
         """Rule 5: a customer's message since the release that says mail still fails."""
         for case in self._store.cases_of_ticket(ticket.source, ticket.id):
-            if case.state not in (CaseState.UNBLOCKED, CaseState.CLOSED) or case.unblocked_at is None:
+            is_released = case.state in (CaseState.UNBLOCKED, CaseState.CLOSED) or rules.waits_for_its_clock(case)
+            if not is_released or case.unblocked_at is None:
                 continue
             if case.complained_at is None:
                 if not complains_since(system, ticket, case.unblocked_at, self._domains):

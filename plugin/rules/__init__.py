@@ -29,6 +29,7 @@ from plugin.rules.reading import (
     is_answering,
     moved,
     refers_to_security,
+    waits_for_its_clock,
 )
 from plugin.rules.states import (
     AFTER_ASKING,
@@ -87,5 +88,6 @@ __all__ = [
     "still_listed",
     "ticket_state",
     "values_of",
+    "waits_for_its_clock",
     "watch",
 ]

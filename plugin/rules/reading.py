@@ -75,8 +75,10 @@ def moved(
     now: datetime,
 ) -> Case:
     """The case after a reading, everything that hangs on its new state included."""
-    state, reason = after_reading(case, status, askings, compromise_reasons)
     is_unknown = status.sending is Sending.UNKNOWN
+    if not is_unknown and waits_for_its_clock(case):
+        case = replace(case, state=CaseState.UNBLOCKED)
+    state, reason = after_reading(case, status, askings, compromise_reasons)
     unreadable = (case.unreadable_since or now) if is_unknown else None
     read = replace(
         case,
@@ -87,6 +89,11 @@ def moved(
         answers_after=latest(case.answers_after, counts_from(status), _newly_disabled(case, status, now)),
     )
     return entered(read, state, reason, follow_up_after=follow_up_after, now=now)
+
+
+def waits_for_its_clock(case: Case) -> bool:
+    """Released, and handed to a person since because nobody could read the account at the end of the 24 hours."""
+    return case.state is CaseState.NEEDS_PERSON and case.escalate_after is not None
 
 
 def _newly_disabled(case: Case, status: AccountStatus, now: datetime) -> datetime | None:

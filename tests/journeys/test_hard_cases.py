@@ -294,6 +294,19 @@ def test_an_unreadable_account_that_an_agent_chose_is_read_until_it_can_be(world
     world.only_case(ticket, CaseState.NOT_BLOCKED)
 
 
+def test_a_chosen_account_that_a_later_event_could_not_read_is_read_until_it_can_be(world: Any) -> None:
+    ticket = world.file(email=FIONA, report="ndr-5.1.8", sender=BUCKY)
+    world.front.choose_account(world.only_case(ticket, CaseState.NEEDS_PERSON), BUCKY, ALEX)
+    world.tenant_faults.is_down = True
+    world.reply(ticket, FIONA, "Any news?")
+    assert world.ticket(ticket)["fields"]["Sending Status"] == "Unknown"
+    world.tenant_faults.is_down = False
+    world.pass_time(minutes=10)
+    assert world.ticket(ticket)["fields"]["Sending Status"] == "Blocked"
+    (_, note) = world.notes(ticket)
+    assert "Bucky Badger" in note
+
+
 # ── rule 5: the clock ────────────────────────────────────────────────────────────────────────────────────────────
 
 

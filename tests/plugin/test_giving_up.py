@@ -223,7 +223,19 @@ def test_refresh_answers_the_question_that_a_dead_follow_up_left(world: Any) -> 
     world.front.refresh(world.only_case(ticket), ALEX)
     world.run()
     case = world.only_case(ticket)
-    assert (case.state, case.question) == (CaseState.NOT_BLOCKED, "")
+    assert (case.state, case.question) == (CaseState.CLOSED, "")
+
+
+def test_what_is_read_after_a_dead_follow_up_ends_the_clock_of_the_release(world: Any) -> None:
+    """It was released: "not blocked, look for another cause" would be wrong, and a complaint makes it overdue."""
+    ticket, _ = unblocked(world)
+    world.away_tenant.is_down = True
+    days(world)
+    world.away_tenant.is_down = False
+    world.reply(ticket, BUCKY, "My mail is still coming back as undeliverable!")
+    days(world, 1)
+    world.only_case(ticket, CaseState.OVERDUE)
+    assert not [heading for heading in headings(world, ticket) if "not blocked" in heading.lower()]
 
 
 def test_account_that_an_agent_chose_and_that_could_not_be_read_for_days_asks_for_a_person(
