@@ -38,7 +38,7 @@ STATUS_NOTE = {
 def due_notes(case: Case, *, referrals: int = 0) -> tuple[tuple[NoteKind, str], ...]:
     """The notes that a case in this state must have on its ticket, each with its occasion.
 
-    `referrals` counts the notes that said "refer to Security": once that is lifted, a note says so anew.
+    `referrals` counts the notes that were to say "refer to Security": once that is lifted, a note says so anew.
     """
     if case.state is CaseState.NEEDS_PERSON:
         return ((NoteKind.STATUS, _question(case)),)
