@@ -62,8 +62,13 @@ def posting(case: Case, key: str) -> Task:
 
 
 def reread(case: Case) -> Task:
-    """Read the account again until it can be read; an agent has settled it, so no event would."""
-    return Task(id=f"reread:{case.id}:{case.version}", name="reread", args={"case": case.id}, lane=account_lane(case))
+    """Read the account again until it can be read; an agent has settled it, so no event would.
+
+    While it cannot be read this is one task, however many events call for it.
+    """
+    since = case.unreadable_since
+    occasion = f"unreadable-{since:%Y%m%dT%H%M%S.%f}" if since is not None else str(case.version)
+    return Task(id=f"reread:{case.id}:{occasion}", name="reread", args={"case": case.id}, lane=account_lane(case))
 
 
 def follow_up(case: Case) -> Task:

@@ -232,7 +232,8 @@ class Workflow:
             return
         gone = f"The account {case.account} is no longer known, so nobody can say whether it is blocked."
         unknown = _unknown(case.status, gone, self._clock())
-        self._work.enter(replace(case, status=unknown), CaseState.NEEDS_PERSON, gone, gone)
+        lost = replace(case, status=unknown, unreadable_since=None)
+        self._work.enter(lost, CaseState.NEEDS_PERSON, gone, gone)
 
     def _unreadable(self, case: Case, why: str) -> None:
         """The account could not be read: say so on the ticket once it has lasted; nothing is claimed meanwhile."""

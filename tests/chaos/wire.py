@@ -141,6 +141,8 @@ class Wire:
                 for it in self.sim.ledger.heard
                 if it.netid == case.account and ticket in it.tickets and it.number < self.sim.frames[-1].number
             ]
+            if not heard:  # nobody had read it when this write began; what is shown of it comes next
+                continue
             if "m365-not-blocked" not in tags:  # a release stands until a reading says otherwise
                 heard = [told for told in heard if told != "Unknown"]
             if (is_clear or shown.fields["Case State"] == case.state) and heard[-1:] != ["Not Blocked"]:

@@ -455,3 +455,13 @@ def test_case_whose_other_ticket_may_no_longer_be_seen_is_no_hindrance(world: An
 
     world.desk_app.wsgi_app = hide
     assert world.only_case(world.file(email=BUCKY, report="ndr-5.1.8"), CaseState.CHECKLIST_OPEN)
+
+
+def test_however_many_events_find_an_account_unreadable_one_task_reads_it_again(world: Any) -> None:
+    ticket = world.file(email=BUCKY, report="ndr-5.1.8")
+    world.tenant_faults.is_down = True
+    for number in range(4):
+        world.reply(ticket, BUCKY, f"Any news? I have asked {number} times.")
+        world.parts.casework.save(world.only_case(ticket), "Somebody did something meanwhile.")
+    assert world.only_case(ticket).status.sending.value == "Unknown"
+    assert len({task.base for task in world.store.waiting_tasks(1000) if task.name == "reread"}) == 1
