@@ -4,7 +4,6 @@ Ticket systems and mail tenant bring checks of their own (`plugin.ports`); here 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,18 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import RemoteError, StorageError
 from plugin.http import Remote
-from plugin.ports import Check
+from plugin.ports import Advice, Check
 from plugin.presence import Presence
 from plugin.settings import Settings
 from plugin.store import migrations
 
 Section = tuple[str, Iterable[Check]]
 INDENT = " " * 10
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Advice(Check):
-    """A check that may fail without anything being wrong."""
 
 
 def ours(

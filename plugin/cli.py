@@ -262,12 +262,19 @@ def triage(path: Path, domains: tuple[str, ...], jsonl: bool, file: IO[bytes] | 
     type=click.IntRange(1, 65533),
     help="The plugin's port; desk and tenant take the next two.  [default: 8800; with --once any free ones]",
 )
-def demo(once: bool, port: int | None) -> None:
+@click.option(
+    "--tenant",
+    type=click.Choice(["account_admin", "exchange_online"]),
+    default="account_admin",
+    show_default=True,
+    help="Whom the plugin asks; exchange_online takes one port more.",
+)
+def demo(once: bool, port: int | None, tenant: str) -> None:
     """The main job on embedded parts: no account anywhere is needed."""
     from plugin.demo.playing import play
 
     with _told():
-        sys.exit(play(once=once, port=port))
+        sys.exit(play(once=once, port=port, tenant=tenant))
 
 
 def _made_ready(path: Path, *, is_worker: bool = False, is_counted: bool = False) -> "Parts":

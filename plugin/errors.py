@@ -12,6 +12,7 @@
         │   └── OutcomeUnknown  sent, but no clear answer: it may have been done
         └── PermanentError      trying again as it is makes no sense
             ├── NotFound        no such ticket, account or address
+            ├── Moved           it is elsewhere; redirects are not followed by themselves
             └── Denied          our credentials or rights do not suffice; somebody must mend the settings
 
 Messages are for the person who reads them: what happened, to which ticket or setting, what to do next; never a secret.
@@ -113,6 +114,14 @@ class PermanentError(RemoteError):
 
 class NotFound(PermanentError):
     """No such thing there."""
+
+
+class Moved(PermanentError):
+    """301, 302, 307 or 308: nothing was done here. `location` is where it says to go; look at it before you follow."""
+
+    def __init__(self, system: str, doing: str, message: str, *, status: int, location: str) -> None:
+        super().__init__(system, doing, message, status=status)
+        self.location = location
 
 
 class Denied(PermanentError):

@@ -11,9 +11,9 @@ from typing import Any
 
 from plugin.event_search import Retried
 from plugin.events import State, Step, Work
-from plugin.http import NOT_FOR_PEOPLE
 from plugin.log import masked
 from plugin.model import Call, TaskRecord
+from plugin.refusals import NOT_FOR_PEOPLE
 
 HEADINGS = ("ID", "RECEIVED", "SOURCE", "TICKET", "KIND", "STATE", "ATTEMPTS", "LAST ERROR")
 MOST_OF_ERROR = 80  # characters of an error in a list

@@ -20,6 +20,8 @@ from plugin.store import migrations
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="For other programs: one JSON object a line.")
 AGO = re.compile(r"\d+(\.\d+)?[smhd]")
+SECRETS = ("token", "secret", "secrets", "certificate")  # how settings are named that hold one
+SHORTEST = 16  # characters of a line of a longer secret that are worth hiding
 
 
 @click.group()
@@ -118,11 +120,17 @@ def _secrets(settings: Settings) -> set[str]:
     found = {settings.panel_secret or ""}
     for chosen in (*settings.sources.values(), *settings.mail_tenants.values()):
         for name, value in chosen.items():
-            if name.endswith(("token", "secret", "secrets")):
-                found.update([value] if isinstance(value, str) else value)
+            if name.endswith(SECRETS):
+                found.update(_lines_of(value) if isinstance(value, str) else value)
     for url in (settings.cases_url, settings.deliveries_url, settings.engine_url):
         found.add(make_url(url).password or "")
     return found - {""}
+
+
+def _lines_of(secret: str) -> list[str]:
+    """A private key stands on many lines, of which the last may be a sign or two."""
+    lines = secret.splitlines()
+    return [line for line in lines if len(lines) == 1 or len(line) >= SHORTEST]
 
 
 def _moment(text: str, parts: Parts) -> datetime:

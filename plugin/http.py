@@ -6,13 +6,11 @@ the token goes to the configured origin only.
 """
 
 import json as json_codec
-import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -25,6 +23,7 @@ from urllib3.util import parse_url
 from plugin import trace
 from plugin.errors import (
     Denied,
+    Moved,
     NotFound,
     OutcomeUnknown,
     PermanentError,
@@ -35,23 +34,13 @@ from plugin.errors import (
 )
 from plugin.log import masked
 from plugin.model import Call
+from plugin.refusals import ReadRefusal, body_of, line_for_people, problem_document, retry_after
 from plugin.transport import BoundedSession, why_unsent
 
 MAX_BODY = 16 * 1024 * 1024
-MAX_PROBLEM = 64 * 1024  # what is read of an answer that says no
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
-MAX_TITLE = 200  # characters of it that people are shown
-ABOUT_TOKENS = r"(?:token|auth|authentication|authorization|credentials|scheme)(?![\w~+/=-]|\.\w)"
-"""Words that people put after Bearer or Basic where no secret stands."""
-NOT_FOR_PEOPLE = (
-    re.compile(r"[a-z][a-z0-9+.-]*://\S*|\bwww\.\S*", re.IGNORECASE),
-    re.compile(
-        rf"\b(bearer|basic)\s+(?!{ABOUT_TOKENS})\S+|\b\w*(token|password|secret|key)\s*[:=]\s*\S+", re.IGNORECASE
-    ),
-    re.compile(r"[\w+/=.-]{40,}"),  # a correlation id has 36
-    re.compile(r"<[^>]*>?|>"),
-)
-MAX_WAIT = 24 * 3600.0  # seconds; no Retry-After makes us wait longer
+NO_RIGHTS = "; check the token and its rights"  # for those who have nothing more exact to say
+MOVED = (301, 302, 307, 308)  # not 303, which a write is answered with once it was done
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,19 +89,23 @@ class Remote:
     `scheme` is the word before the token, for a system that wants another than Bearer (RFC 6750). `ca_file` names
     certificates to trust instead of the usual ones. `answer_seconds` is how long an answer may take, from the request's
     last byte to the answer's last byte.
-    `traffic` hears of every request.
+    `read_refusal` is how its answers that say no are read. `traffic` hears of every request.
+    A system whose tokens change has no `token` here: each call brings its own header, and `hidden` are the secrets that
+    must not come back in what it says.
     """
 
     def __init__(
         self,
         system: str,
         base_url: str,
-        token: str,
+        token: str | None,
         *,
         scheme: str = "Bearer",
         ca_file: str | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         traffic: Traffic | None = None,
+        read_refusal: ReadRefusal = problem_document,
+        hidden: Sequence[str] = (),
     ) -> None:
         self.system = system
         self._traffic = traffic or Traffic()
@@ -121,10 +114,12 @@ class Remote:
         if origin is None:
             raise SettingsError(f"{system}: the address must be http:// or https:// with a host and no password")
         self._origin = origin
-        self._token = token
+        self._hidden = (*hidden, token or "")
+        self._read_refusal = read_refusal
         self._timeout = (CONNECT_SECONDS, answer_seconds)
         self._session = BoundedSession()
-        self._session.headers["Authorization"] = f"{scheme} {token}"
+        if token is not None:
+            self._session.headers["Authorization"] = f"{scheme} {token}"
         self._session.headers["User-Agent"] = "m365-unblock"
         if ca_file is not None:
             _check_certificates(system, ca_file)
@@ -154,6 +149,7 @@ class Remote:
         url: str,
         *,
         json: Any = None,
+        data: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
@@ -164,7 +160,9 @@ class Remote:
         """
         if not self.is_ours(url):
             raise PermanentError(self.system, doing, "not sent: the address is not on the configured host")
-        prepared = self._prepare(doing, requests.Request(method, url, headers=headers, params=params, json=json))
+        prepared = self._prepare(
+            doing, requests.Request(method, url, headers=headers, params=params, json=json, data=data)
+        )
         with self._traffic.slot(self.system):
             at, began = datetime.now(UTC), monotonic()
             try:
@@ -234,30 +232,24 @@ class Remote:
         return OutcomeUnknown(self.system, doing, "the connection broke or stalled before all of the answer came")
 
     def _refused(self, response: requests.Response, doing: str) -> RemoteError:
-        status, said = response.status_code, _problem(response)
-        title, problem = self._line(said.get("title")), said.get("type")
-        problem = problem if isinstance(problem, str) else ""
+        status, said = response.status_code, self._read_refusal(response.headers, body_of(response))
+        title, problem = line_for_people(said.title, self._hidden), said.kind
         message = f"answered {status} ({title})" if title else f"answered {status}"
         if status in (429, 503):
-            return Throttled(self.system, doing, message, status=status, retry_after=_retry_after(response.headers))
+            return Throttled(self.system, doing, message, status=status, retry_after=retry_after(response.headers))
         if status in (401, 403):
-            message += "; check the token and its rights"
-            return Denied(self.system, doing, message, status=status, problem=problem)
+            return Denied(self.system, doing, message + NO_RIGHTS, status=status, problem=problem)
         if status in (404, 410):
             return NotFound(self.system, doing, message, status=status, problem=problem)
         if status >= 500 or status == 408:
-            return OutcomeUnknown(self.system, doing, message, status=status, problem=problem)
+            unknown = OutcomeUnknown(self.system, doing, message, status=status, problem=problem)
+            unknown.retry_after = retry_after(response.headers)
+            return unknown
         if 300 <= status < 400:
             message += "; redirects are not followed, check the address in the settings"
+            if (location := response.headers.get("Location")) and status in MOVED:
+                return Moved(self.system, doing, message, status=status, location=location)
         return PermanentError(self.system, doing, message, status=status, problem=problem)
-
-    def _line(self, value: Any) -> str:
-        """A stranger's words for people to read: one short line, no markup, no links, and nothing like a token."""
-        text = value if isinstance(value, str) else ""
-        text = text.replace(self._token, "…")[:1000] if self._token else text[:1000]
-        for pattern in NOT_FOR_PEOPLE:
-            text = pattern.sub("…", text)
-        return "".join(c if c.isprintable() else " " for c in text).strip()[:MAX_TITLE]
 
 
 def _what_was_sent(body: object) -> str:
@@ -291,32 +283,3 @@ def _origin(url: str) -> tuple[str | None, str | None, int | None] | None:
     if default is None or not parts.host or parts.auth is not None:
         return None
     return parts.scheme, parts.host, parts.port or default
-
-
-def _problem(response: requests.Response) -> dict[str, Any]:
-    """The problem document (RFC 9457) of an answer that says no; empty if it has none, is endless or breaks off."""
-    body = bytearray()
-    try:
-        for chunk in response.iter_content(MAX_PROBLEM):
-            body += chunk
-            if len(body) > MAX_PROBLEM:
-                return {}
-        document = json_codec.loads(body)
-    except (requests.exceptions.RequestException, HTTPError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from a Retry-After header, a number or an HTTP date (RFC 9110 §10.2.3), a day at most.
-
-    A date is taken against the answer's own Date header, so that a clock that is wrong here or there does not matter.
-    """
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), MAX_WAIT)
-    try:
-        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])).total_seconds()
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-    return min(max(0.0, seconds), MAX_WAIT)

@@ -313,6 +313,38 @@ class UnblockAnswer:
     detail: str = ""
 
 
+class AccountCheck(StrEnum):
+    """What of an account the mail tenant may be able to look at by itself, where a checklist item names it."""
+
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - after the block
+    SESSIONS_ENDED = "sessions_ended"  # after the block
+    NO_FORWARDING = "no_forwarding"
+    NO_SUSPICIOUS_RULES = "no_suspicious_rules"  # of the inbox, hidden ones too
+    SIGN_IN_ENABLED = "sign_in_enabled"
+    MFA_METHODS = "mfa_methods"  # listed, for the agent to go through with the customer
+    APP_CONSENTS = "app_consents"  # the same
+
+
+class Verdict(StrEnum):
+    """What came of looking."""
+
+    VERIFIED = "verified"
+    NOT_SO = "not so"
+    LISTED = "to be gone through with the customer"
+    NOT_LOOKED = "could not check"  # never taken for verified: the agent's word with a reason stands in
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """One look at an account, for agents only: strangers choose some of the names in it."""
+
+    check: AccountCheck
+    verdict: Verdict
+    finding: str  # in words: what was found, or why nobody could look
+    items: tuple[str, ...] = ()  # each rule, method or app that the finding is about
+    looked_at: datetime
+
+
 # ── the case ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -363,6 +395,9 @@ class Case:
     complained_at: datetime | None = None  # a customer's message since the release says that mail still fails
     answers_after: datetime | None = None  # checklist answers up to here no longer count; it only ever moves on
     relied_on: str = ""  # the earlier case whose checklist an agent relies on (rule 3)
+    escalated_at: datetime | None = None  # when an agent handed it to the Office 365 team, with the evidence
+    escalated_by: str = ""  # that agent, as the journal names them
+    ticket_url: str = ""  # where people see the ticket in its own system, where that is known
 
     @property
     def reference(self) -> str:

@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from plugin.model import (
+    AccountCheck,
     AccountStatus,
     Agent,
     Attachment,
     BlockedAddress,
     Delivery,
     Launch,
+    Looked,
     Note,
     Parsed,
     Ticket,
@@ -29,6 +31,7 @@ class Abilities:
     fields: bool
     panel: bool
     scan: bool  # changed tickets can be listed, for catching up
+    checklist: bool = False  # it has a checklist of its own on tickets, where ours can be seen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,12 +43,21 @@ class ChangedTicket:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A step of our checklist as the ticket system's own shows it: to be seen, ticking it there does nothing."""
+
+    text: str
+    is_done: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TicketChange:
     """What is to be written on a ticket at once."""
 
     note: Note | None = None
     tags: frozenset[str] | None = None  # exactly these of the promised tags (plugin.json); None leaves them alone
     fields: Mapping[str, str | None] = field(default_factory=dict)  # by their promised names; None clears
+    checklist: tuple[Step, ...] | None = None  # exactly these steps of ours, in order; None leaves it alone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +67,11 @@ class Check:
     what: str
     ok: bool
     remedy: str = ""  # what to do where it is not
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Advice(Check):
+    """A check that may fail without anything being wrong."""
 
 
 class TicketSystem(Protocol):
@@ -89,8 +106,8 @@ class TicketSystem(Protocol):
     def write(self, ticket: str, change: TicketChange) -> tuple[str, ...]:
         """Put note, tags and fields on the ticket, in one call where the system can.
 
-        `RemoteError` where the note is not there, or where nothing could be written. What of tags and fields the system
-        would not take is no error: it is returned in words, for the log.
+        `RemoteError` where the note is not there, or where nothing could be written. What of tags, fields and checklist
+        the system would not take is no error: it is returned in words, for the log.
         """
 
     def changed_since(self, since: datetime) -> Iterator[ChangedTicket]:
@@ -125,3 +142,14 @@ class MailTenant(Protocol):
 
     def check(self) -> Iterator[Check]:
         """What the tenant needs to work; as `TicketSystem.check`."""
+
+
+@runtime_checkable
+class AccountChecks(Protocol):
+    """What a mail tenant is besides where it can look at accounts for a checklist's items; not every one can."""
+
+    def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
+        """Look at one thing of an account, now; `since` is when the block began, where anybody knows.
+
+        Never raises `RemoteError`: a look that fails is `Verdict.NOT_LOOKED`, with what failed.
+        """

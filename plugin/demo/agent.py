@@ -121,6 +121,8 @@ class OpenPanel:
                 if kind == "checkbox"
                 else said.get(item, "yes")
                 if kind == "radio"
+                else form.values[name]
+                if kind == "hidden"
                 else TOLD.get(name, "Seen")
                 for name, kind in form.kinds.items()
             }

@@ -17,25 +17,30 @@ from plugin.demo.tenant.world import Account
 PORT = 8800
 COMPLAINT = "My mail comes back: 550 5.1.8 Access denied, bad outbound sender AS(42004)"
 """What a visitor may paste into a new ticket."""
+COUNTS = {3: "three", 4: "four"}
+BETWEEN = {3: "a demo desk and a demo account-admin site", 4: "a demo desk and a demo of Microsoft 365"}
 INTERRUPTED = 130  # as shells report it
 
 
-def play(*, once: bool, port: int | None, place: Path = Path(".demo")) -> int:
+def play(*, once: bool, port: int | None, tenant: str = "account_admin", place: Path = Path(".demo")) -> int:
     """Set the stage, tell the story; the process's exit status.
 
     The plugin takes `port`, desk and tenant the next two; without one they begin at 8800, or where they are free if
-    the story is played `once` and nobody looks on.
+    the story is played `once` and nobody looks on. `tenant` is whom the plugin asks: with exchange_online a demo of
+    Microsoft 365 takes one port more.
     """
+    count = 4 if tenant == "exchange_online" else 3
     for ending in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: the stage is cleared, nothing is left running
         signal.signal(ending, signal.default_int_handler)
     first = port or (0 if once else PORT)
-    ports = (first, first + 1, first + 2) if first else (0, 0, 0)
+    ports = tuple(first + offset if first else 0 for offset in range(count))
     try:
         with a_folder(place) as folder, Stage(folder, ports) as stage:
-            return _tell(stage, once=once)
+            return _tell(stage, once=once, between=BETWEEN[count])
     except PortTaken as error:
         return _failed(
-            f"{error}.\nThe demo takes three ports in a row; name the first of three free ones:  make demo PORT=9000"
+            f"{error}.\nThe demo takes {COUNTS[count]} ports in a row; name the first of {COUNTS[count]} free ones:"
+            "  make demo PORT=9000"
         )
     except (RuntimeError, OSError) as error:
         return _failed(str(error))
@@ -49,10 +54,10 @@ def _failed(why: str) -> int:
     return 1
 
 
-def _tell(stage: Stage, *, once: bool) -> int:
+def _tell(stage: Stage, *, once: bool, between: str) -> int:
     teller = Storyteller(stage)
     if not once:
-        print("The plugin runs between a demo desk and a demo account-admin site. Look on while the story is played:")
+        print(f"The plugin runs between {between}. Look on while the story is played:")
         show_doors(stage)
     try:
         alex = AgentAtDesk(stage.desk_url, stage.people["alex"].key)

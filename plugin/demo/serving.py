@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import ssl
 from threading import Thread
 
 from flask import Flask
@@ -46,10 +47,17 @@ def bind(host: str, port: int = 0, *, what: str = "this server") -> socket.socke
         raise PortTaken(f"port {port}, wanted for {what}, is not to be had: {why}") from error
 
 
-def serve(app: Flask, host: str, port: int, *, listening: socket.socket | None = None) -> RunningServer:
+def serve(
+    app: Flask,
+    host: str,
+    port: int,
+    *,
+    listening: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> RunningServer:
     """Answer requests with `app` on host and port, or on a socket from `bind`, which then belongs to the server."""
     fd = None if listening is None else listening.fileno()
-    server = make_server(host, port, app, threaded=True, request_handler=_QuietHandler, fd=fd)
+    server = make_server(host, port, app, threaded=True, request_handler=_QuietHandler, fd=fd, ssl_context=tls)
     if listening is not None:
         listening.close()  # the server works on a duplicate of it
     return RunningServer(server)

@@ -14,6 +14,7 @@ from flask import Flask
 
 from plugin.demo import desk as demo_desk
 from plugin.demo import tenant as demo_tenant
+from plugin.demo.microsoft import Microsoft
 from plugin.demo.plugin_process import PluginProcess
 from plugin.demo.serving import bind, serve
 from plugin.demo.tenant.world import Account
@@ -42,7 +43,7 @@ launch_secrets = ["{panel_secret}"]
 own_user = "m365-unblock@example.edu"
 panel_origins = ["{desk}"]
 
-[mail_tenants.campus]
+{microsoft}[mail_tenants.campus]
 system = "account_admin"
 url = "{tenant}"
 token = "{tenant_token}"
@@ -50,6 +51,7 @@ token = "{tenant_token}"
 [procedure]
 recheck_first_after = "1s"
 recheck_pause_at_most = "2s"
+recheck_for = "{watch}"
 follow_up_after = "{clock}"
 retry_first_after = "1s"
 scan_every = "10s"
@@ -63,8 +65,16 @@ office365_team = "https://kb.example.edu/office365-team"
 """
 
 
-PLACES = (("127.0.0.1", "the plugin"), ("localhost", "the demo desk"), ("127.0.0.1", "the demo tenant"))
-"""Where each listens. The desk's host has another name, so that the panel is a stranger's frame in it, as in life."""
+PLACES = (
+    ("127.0.0.1", "the plugin"),
+    ("localhost", "the demo desk"),
+    ("127.0.0.1", "the demo tenant"),
+    ("127.0.0.1", "the demo of Microsoft 365"),
+)
+"""Where each listens; the last only where there is a fourth port.
+
+The desk's host has another name, so that the panel is a stranger's frame in it, as in life.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,23 +92,28 @@ class Stage:
     def __init__(
         self,
         folder: Path,
-        ports: tuple[int, int, int],
+        ports: tuple[int, ...],
         *,
         accounts: Mapping[str, Any] | None = None,
         settles_after: float = SETTLES_AFTER,
         follow_up_after: str = CLOCK,
+        recheck_for: str = "60m",
+        more_settings: str = "",
     ) -> None:
-        """`folder` takes the plugin's files; `accounts` as in world.json.
+        """`folder` takes the plugin's files; `accounts` as in world.json; `more_settings` are sections of their own.
 
-        `ports` are the plugin's, the desk's and the tenant's; 0 picks a free one.
+        `ports` are the plugin's, the desk's and the tenant's; 0 picks a free one. With a fourth, Microsoft 365 is there
+        as well: it knows the blocks then, and the tenant knows the sign-ins.
         """
         self.folder = folder
         self._ports = ports
         self._accounts, self._settles_after, self._follow_up_after = accounts, settles_after, follow_up_after
+        self._recheck_for, self._more_settings = recheck_for, more_settings
         self._to_end = ExitStack()
         self._plugin = PluginProcess(folder)
         self.desk_app: Flask
         self.tenant_app: Flask
+        self.microsoft: Microsoft | None = None
         self.desk_url = self.tenant_url = self.plugin_url = ""
         self.desk_token, self.panel_secret = token_urlsafe(24), token_urlsafe(48)
         self.people = {
@@ -120,15 +135,18 @@ class Stage:
         self._to_end.close()
 
     def _start(self, to_end: ExitStack) -> None:
-        plugin, desk, tenant = (
+        plugin, desk, tenant, *more = (
             to_end.enter_context(bind(host, port, what=what))
-            for (host, what), port in zip(PLACES, self._ports, strict=True)
+            for (host, what), port in zip(PLACES, self._ports, strict=False)
         )
         tenant_token, webhook_secret = token_urlsafe(24), "whsec_" + b64encode(token_bytes(32)).decode()
         self.plugin_url, self.desk_url, self.tenant_url = (
             f"http://{host}:{listening.getsockname()[1]}"
-            for (host, _), listening in zip(PLACES, (plugin, desk, tenant), strict=True)
+            for (host, _), listening in zip(PLACES, (plugin, desk, tenant), strict=False)
         )
+        for listening in more:
+            self.microsoft = Microsoft(self.folder, listening, _now, self._settles_after)
+            to_end.callback(self.microsoft.serve().close)
         self.tenant_app = self._make_tenant(tenant_token)
         self._serve(self.tenant_app, tenant, to_end)
         self.desk_app = self._make_desk(webhook_secret)
@@ -144,8 +162,11 @@ class Stage:
                 panel_secret=self.panel_secret,
                 tenant=self.tenant_url,
                 tenant_token=tenant_token,
+                microsoft="" if self.microsoft is None else f"{self.microsoft.settings()}\n",
                 clock=self._follow_up_after,
+                watch=self._recheck_for,
             )
+            + self._more_settings
         )
         to_end.callback(self._plugin.end)
         self._plugin.start()
@@ -181,7 +202,10 @@ class Stage:
 
     def blocked_accounts(self) -> list[Account]:
         """Whom Microsoft blocks in the demo tenant now."""
-        return [account for account in self.tenant_app.extensions["tenant"].accounts() if account.listed]
+        accounts: list[Account] = self.tenant_app.extensions["tenant"].accounts()
+        if self.microsoft is not None:
+            return self.microsoft.blocked(accounts)
+        return [account for account in accounts if account.listed]
 
     def _serve(self, app: Flask, listening: socket.socket, to_end: ExitStack) -> None:
         host, port = listening.getsockname()
@@ -193,7 +217,7 @@ class Stage:
             clock=_now,
             settle_seconds=self._settles_after,
             page_key=token_urlsafe(16),
-            accounts=self._accounts,
+            accounts=self._accounts if self.microsoft is None else self.microsoft.accounts(),
         )
 
     def _make_desk(self, webhook_secret: str) -> Flask:

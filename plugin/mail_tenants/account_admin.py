@@ -18,13 +18,13 @@ What becomes of asking for an unblock; the type of what is raised says whether i
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, RemoteError, Throttled
 from plugin.http import Remote, Reply, Traffic
 from plugin.mail_tenants.account_messages import ACCOUNT, MAX_ID, UNBLOCK_RESULT, load
-from plugin.mail_tenants.reasons import read_reason
+from plugin.mail_tenants.listed import blocked_address, moment, newest_of_each
 from plugin.model import AccountStatus, Agent, Answer, BlockedAddress, Sending, SignIn, SignInState, UnblockAnswer
 from plugin.ports import Check
 
@@ -127,7 +127,7 @@ def _status(tenant: str, said: Mapping[str, Any], now: datetime) -> AccountStatu
         addresses=tuple(said["addresses"]),
         sending=sending,
         blocked=blocked,
-        sign_in=SignInState(state=sign_in["state"], reason=sign_in["reason"] or None, since=_moment(sign_in["since"])),
+        sign_in=SignInState(state=sign_in["state"], reason=sign_in["reason"] or None, since=moment(sign_in["since"])),
         checked_at=now,
         failure=failure and f"{tenant}: {failure}",
     )
@@ -145,29 +145,9 @@ def _sending(stated: Sending, blocked: tuple[BlockedAddress, ...]) -> tuple[Send
 
 
 def _blocked(entries: Iterable[Mapping[str, Any]]) -> tuple[BlockedAddress, ...]:
-    """The listed addresses in their order; of one listed twice, the newest entry."""
-    newest: dict[str, BlockedAddress] = {}
-    for entry in entries:
-        reason = entry["reason"] or ""
-        found = BlockedAddress(
-            address=entry["address"],
-            reason=reason,
-            cause=read_reason(reason).cause,
-            blocked_at=_moment(entry["blocked_at"]),
-        )
-        before = newest.setdefault(found.address.lower(), found)
-        if found.blocked_at and (before.blocked_at is None or found.blocked_at > before.blocked_at):
-            newest[found.address.lower()] = found
-    return tuple(newest.values())
-
-
-def _moment(value: object) -> datetime | None:
-    """An RFC 3339 moment in UTC, also with Microsoft's seven fractional digits; None if unreadable or zoneless."""
-    try:
-        moment = datetime.fromisoformat(value.upper()) if isinstance(value, str) else None
-        return moment.astimezone(UTC) if moment and moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
+    return newest_of_each(
+        blocked_address(entry["address"], entry["reason"] or "", entry["blocked_at"]) for entry in entries
+    )
 
 
 def _answer(reply: Reply, address: str) -> UnblockAnswer:

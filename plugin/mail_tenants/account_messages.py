@@ -46,49 +46,49 @@ def _not_blank(text: str) -> None:
         raise ValidationError("Empty.")
 
 
-def _text() -> fields.String:
+def text() -> fields.String:
     """Text that may be left out."""
     return fields.String(load_default="", allow_none=True, validate=_storable)
 
 
-def _name() -> fields.String:
+def name() -> fields.String:
     """Text that must be there."""
     return fields.String(required=True, validate=[_storable, _not_blank, validate.Length(max=MAX_ID)])
 
 
-class _Message(Schema):
+class Message(Schema):
     class Meta:
         unknown = EXCLUDE  # a site may say more than the contract
 
 
-class BlockedSchema(_Message):
-    address = _name()
-    reason = _text()
+class BlockedSchema(Message):
+    address = name()
+    reason = text()
     blocked_at = fields.Raw(load_default=None, allow_none=True)  # unreadable is as good as missing
 
 
-class Office365Schema(_Message):
+class Office365Schema(Message):
     sending_status = fields.Enum(Sending, by_value=True, required=True)
     blocked_addresses = fields.List(fields.Nested(BlockedSchema), required=True)
 
 
-class SignInSchema(_Message):
+class SignInSchema(Message):
     state = fields.Enum(SignIn, by_value=True, required=True)
-    reason = _text()
+    reason = text()
     since = fields.Raw(load_default=None, allow_none=True)
 
 
-class AccountSchema(_Message):
-    netid = _name()
-    display_name = _text()
-    primary_address = _name()
-    addresses = fields.List(_name(), required=True)
+class AccountSchema(Message):
+    netid = name()
+    display_name = text()
+    primary_address = name()
+    addresses = fields.List(name(), required=True)
     office365 = fields.Nested(Office365Schema, required=True)
     sign_in = fields.Nested(SignInSchema, required=True)
 
 
-class UnblockResultSchema(_Message):
-    address = _name()
+class UnblockResultSchema(Message):
+    address = name()
     result = fields.String(required=True, validate=validate.OneOf(["requested", "not_blocked"]))
 
 

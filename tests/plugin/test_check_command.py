@@ -12,9 +12,9 @@ import pytest
 import responses
 from click.testing import CliRunner, Result
 
-from plugin.checking import Advice, tell
+from plugin.checking import tell
 from plugin.cli import main
-from plugin.ports import Check
+from plugin.ports import Advice, Check
 
 Checked = Callable[..., Result]
 

@@ -5,7 +5,7 @@ import ipaddress
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from plugin.errors import (
     Denied,
+    Moved,
     NotFound,
     OutcomeUnknown,
     PermanentError,
@@ -34,6 +35,7 @@ from plugin.errors import (
     Unreachable,
 )
 from plugin.http import MAX_BODY, Remote, Reply
+from plugin.refusals import Said
 from plugin.transport import BoundedSession
 
 TOKEN = "correct-horse-battery-staple"
@@ -671,3 +673,62 @@ def test_a_session_that_is_given_no_time_takes_none(peer: Callable[..., Peer]) -
     listening: Any = peer(says("200 OK", b"{}"))
     with BoundedSession() as session, pytest.raises(requests.exceptions.ReadTimeout):
         session.get(listening.url, timeout=None)
+
+
+# ── a system whose tokens change, and whose errors have a form of their own ──────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "kind"),
+    [
+        (301, "https://a.example/b", Moved),
+        (302, "/b", Moved),
+        (307, "https://a.example/b", Moved),
+        (308, "https://a.example/b", Moved),
+        (303, "https://a.example/b", PermanentError),  # a write that is answered so was done
+        (302, "", PermanentError),
+    ],
+)
+def test_where_a_redirect_leads_is_told_to_whoever_wants_to_follow(
+    status: int, location: str, kind: type[PermanentError]
+) -> None:
+    with responses.RequestsMock() as web:
+        web.get("https://desk.example/x", status=status, headers={"Location": location})
+        with pytest.raises(PermanentError) as caught:
+            Remote("desk", "https://desk.example", TOKEN).call("asking", "GET", "https://desk.example/x")
+    assert type(caught.value) is kind
+    assert getattr(caught.value, "location", location) == location
+    assert caught.value.was_surely_not_done
+
+
+def test_remote_without_a_token_sends_what_each_call_brings_and_a_form_as_a_form() -> None:
+    remote = Remote("desk", "https://desk.example", None)
+    with responses.RequestsMock() as web:
+        web.post("https://desk.example/x")
+        remote.call("asking", "POST", "https://desk.example/x", data={"a": "b c"})
+        remote.call("asking", "POST", "https://desk.example/x", headers={"Authorization": "Bearer one"})
+        first, second = (call.request for call in web.calls)
+    assert "Authorization" not in first.headers
+    assert (first.body, first.headers["Content-Type"]) == ("a=b+c", "application/x-www-form-urlencoded")
+    assert second.headers["Authorization"] == "Bearer one"
+
+
+def test_refusal_is_read_as_the_system_has_it_and_hides_its_secrets() -> None:
+    def read(headers: Mapping[str, str], body: bytes) -> Said:
+        return Said(title=f"{headers['X-Words']} {body.decode()}", kind="busy")
+
+    remote = Remote("desk", "https://desk.example", None, read_refusal=read, hidden=("hunter~2",))
+    with responses.RequestsMock() as web:
+        web.get("https://desk.example/x", status=409, body="said hunter~2", headers={"X-Words": "It"})
+        with pytest.raises(PermanentError) as caught:
+            remote.call("asking", "GET", "https://desk.example/x")
+    assert (caught.value.message, caught.value.problem) == ("answered 409 (It said …)", "busy")
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 504])
+def test_pause_that_is_asked_for_with_no_clear_answer_is_passed_on(status: int) -> None:
+    with responses.RequestsMock() as web:
+        web.get("https://desk.example/x", status=status, headers={"Retry-After": "9"})
+        with pytest.raises(OutcomeUnknown) as caught:
+            Remote("desk", "https://desk.example", TOKEN).call("asking", "GET", "https://desk.example/x")
+    assert caught.value.retry_after == 9

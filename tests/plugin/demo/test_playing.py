@@ -117,6 +117,15 @@ def test_a_port_that_is_taken_is_named_with_who_wanted_it_and_the_way_out(
     assert not processes(tmp_path)
 
 
+def test_the_demo_of_microsoft_365_takes_a_fourth_port(demo: Demo) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        running = demo("--port", str(taken.getsockname()[1] - 3), "--tenant", "exchange_online")
+        said, _ = running.communicate(timeout=25)
+    assert "wanted for the demo of Microsoft 365, is not to be had" in said
+    assert "The demo takes four ports in a row; name the first of four free ones:  make demo PORT=9000\n" in said
+    assert running.returncode == 1
+
+
 def test_a_port_without_two_more_after_it_is_refused(demo: Demo) -> None:
     running = demo("--port", "65534")
     said, _ = running.communicate(timeout=25)
