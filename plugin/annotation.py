@@ -1,4 +1,4 @@
-"""What the ticket shows of its cases: the note that is due, the one state tag, the promised fields.
+"""What the ticket shows of its cases: the note that is due, the one state tag, the promised fields, the checklist.
 
 Every note has a row of its own, committed before it is sent: a repeat finds it done, or looks for its key on the ticket
 before it sends it again.
@@ -10,17 +10,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from plugin import rules
+from plugin import note_limit, progress, rules
 from plugin.casework import PROGRAM, Casework
 from plugin.errors import NotFound, OutcomeUnknown, PermanentError, RemoteError
 from plugin.log import log
 from plugin.model import Asking, Case, CaseState, JournalEntry, Note, Sending, Ticket
 from plugin.naming import mending, note_key, posting
-from plugin.notes.facts import AddressResult, Facts
+from plugin.notes.facts import AddressResult, Facts, Happening
 from plugin.notes.texts import NoteKind, Texts
 from plugin.ports import TicketChange, TicketSystem
 from plugin.store import marks
 from plugin.store.cases import RESTORED, SentNote
+
+MOST_TOLD = 60
+"""So many of the last lines of a journal go into an escalation."""
 
 STATE_TAGS = frozenset(rules.TAG_OF.values())
 
@@ -36,10 +39,16 @@ STATUS_NOTE = {
 
 
 def due_notes(case: Case, *, referrals: int = 0) -> tuple[tuple[NoteKind, str], ...]:
-    """The notes that a case in this state must have on its ticket, each with its occasion.
+    """The notes that a case must have on its ticket, each with its occasion.
 
     `referrals` counts the notes that were to say "refer to Security": once that is lifted, a note says so anew.
     """
+    if case.escalated_at is not None and case.state in rules.ESCALATING:
+        return (*_notes_of_state(case, referrals), (NoteKind.ESCALATION, f"escalation-{_stamp(case.escalated_at)}"))
+    return _notes_of_state(case, referrals)
+
+
+def _notes_of_state(case: Case, referrals: int) -> tuple[tuple[NoteKind, str], ...]:
     if case.state is CaseState.NEEDS_PERSON:
         return ((NoteKind.STATUS, _question(case)),)
     if case.state is CaseState.BULK_SENDER:
@@ -70,8 +79,11 @@ def _question(case: Case) -> str:
 def _result(case: Case) -> tuple[NoteKind, str]:
     # A release that did not hold may be followed by another one of the same pressing.
     moment = case.unblocked_at if case.state is CaseState.UNBLOCKED else case.asked_at
-    which = moment.strftime("%Y%m%dT%H%M%S.%f") if moment else "elsewhere"
-    return NoteKind.RESULT, f"{case.state.name.lower()}-{which}"
+    return NoteKind.RESULT, f"{case.state.name.lower()}-{_stamp(moment) if moment else 'elsewhere'}"
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y%m%dT%H%M%S.%f")
 
 
 def shown_fields(case: Case) -> dict[str, str | None]:
@@ -100,7 +112,8 @@ def _moment(moment: datetime | None) -> str | None:
 
 
 def _value(state: TicketChange) -> str:
-    return _fingerprint(sorted(state.tags or ()), dict(state.fields))
+    shown = () if state.checklist is None else ([(step.text, step.is_done) for step in state.checklist],)
+    return _fingerprint(sorted(state.tags or ()), dict(state.fields), *shown)
 
 
 def _still_on_its_way(case: Case, left: timedelta) -> OutcomeUnknown:
@@ -216,6 +229,7 @@ class Annotation:
             left = sent.sent_at + self._work.procedure.note_settles_within - now
             if left > timedelta(0):
                 raise _still_on_its_way(case, left)
+        note_limit.hold(self._store, case, sent.note, at_most=self._work.procedure.notes_per_hour, now=now)
         with self._store.change() as change:
             is_ours = change.send_anew(sent, now)
         if is_ours:
@@ -227,11 +241,14 @@ class Annotation:
         return may_be and self._sources[case.source].has_note(case.ticket, sent.note.key)
 
     def _unshown(self, case: Case) -> TicketChange | None:
-        """Tag and fields of the case that leads the ticket, unless the ticket shows just these."""
-        leading = rules.ticket_state(self._store.cases_of_ticket(case.source, case.ticket)) or case
+        """Tag and fields of the case that leads the ticket, the steps of all; nothing where just these are shown."""
+        cases = self._store.cases_of_ticket(case.source, case.ticket)
+        leading = rules.ticket_state(cases) or case
         can = self._sources[case.source].abilities
         state = TicketChange(
-            tags=state_tags(leading) if can.tags else None, fields=shown_fields(leading) if can.fields else {}
+            tags=state_tags(leading) if can.tags else None,
+            fields=shown_fields(leading) if can.fields else {},
+            checklist=progress.steps(self._work, cases) if can.checklist else None,
         )
         return None if self._store.mark(_mark(case)) == _value(state) else state
 
@@ -286,7 +303,18 @@ class Annotation:
             escalate_after=case.escalate_after,
             panel_url=self._panel_address(case),
             earlier_unblocks=self._earlier_unblocks(case, askings),
+            complained_at=case.complained_at,
+            escalated_at=case.escalated_at,
+            escalated_by=case.escalated_by,
+            story=self._story(case),
         )
+
+    def _story(self, case: Case) -> tuple[Happening, ...]:
+        """What an escalation tells of the journal; no other note does."""
+        if case.escalated_at is None:
+            return ()
+        lines = self._store.journal(case.id)[-MOST_TOLD:]
+        return tuple(Happening(at=line.at, actor=line.actor, what=line.what) for line in lines)
 
     def _earlier_unblocks(self, case: Case, mine: Sequence[Asking]) -> int:
         """Confirmed releases of the account's addresses before this round: Microsoft counts them."""

@@ -54,6 +54,11 @@ def mending(case: Case, at: datetime) -> Task:
     return replace(annotation(case), id=f"mend:{case.id}:{at.isoformat()}")
 
 
+def progress(case: Case, at: datetime) -> Task:
+    """Show the case again, after an answer that may have left its state as it was."""
+    return replace(annotation(case), id=f"progress:{case.id}:{at.isoformat()}")
+
+
 def posting(case: Case, key: str) -> Task:
     """Put a note that is meant to be on the ticket there."""
     return Task(

@@ -16,6 +16,8 @@ from plugin.annotation import shown_fields
 from plugin.errors import SettingsError
 from plugin.manifest import manifest, read
 from plugin.model import Case, CaseState
+from tests.readme_table import README, written
+from webhooks.ticket_systems import installable
 
 ROOT = Path(__file__).parent.parent
 NOW = datetime(2026, 11, 24, 14, 5, tzinfo=UTC)
@@ -87,6 +89,29 @@ def test_a_declared_ticket_system_has_its_folder_its_fixtures_and_its_guide(syst
     assert (ROOT / system["guide"]).is_file()
 
 
+def test_the_readmes_table_of_ticket_systems_is_that_of_the_manifest() -> None:
+    readme = README.read_text("utf-8")
+    assert readme == written(readme), "run python -m tests.readme_table"
+
+
+@pytest.mark.parametrize("system", manifest()["ticket_systems"], ids=lambda system: system["id"])
+def test_what_rests_on_general_knowledge_is_marked_in_the_guide(system: dict[str, Any]) -> None:
+    guide = " ".join((ROOT / system["guide"]).read_text("utf-8").split())
+    assert [told for told in system["general_knowledge"] if told not in guide] == []
+
+
+@pytest.mark.parametrize("system", manifest()["ticket_systems"], ids=lambda system: system["id"])
+def test_what_is_verified_on_a_stand_in_is_not_said_to_be_tried_on_the_real_system(system: dict[str, Any]) -> None:
+    is_tried = system["quality"]["tried_on_the_real_system"]["status"] == "done"
+    assert is_tried == (system["verified"]["how"] == "real")
+
+
+@pytest.mark.parametrize("system", manifest()["ticket_systems"], ids=lambda system: system["id"])
+def test_whats_said_to_be_installed_by_a_command_is(system: dict[str, Any]) -> None:
+    is_done = system["quality"]["installed_by_a_command"]["status"] == "done"
+    assert is_done == (system["id"] in installable())
+
+
 def test_no_ticket_system_has_a_folder_without_being_declared() -> None:
     folders = {path.parent.name for path in (ROOT / "webhooks").glob("*/adapter.py")}
     assert folders == {system["id"] for system in manifest()["ticket_systems"]}
@@ -108,7 +133,8 @@ def test_every_setting_is_described() -> None:
         return found
 
     settings = manifest()["settings"]
-    parts = [settings, settings["$defs"]["generic"], settings["$defs"]["account_admin"]]
+    systems = [system["id"] for kind in ("ticket_systems", "mail_tenants") for system in manifest()[kind]]
+    parts = [settings, *(settings["$defs"][system] for system in systems)]
     assert [place for part in parts for place in undescribed(part, "settings")] == []
 
 

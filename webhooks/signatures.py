@@ -1,4 +1,4 @@
-"""Pure checks of webhook signatures. No two ticket systems sign alike, so a scheme is a row of a table.
+"""Pure checks of webhook signatures. No two ticket systems sign alike: a `Scheme` says how one does.
 
 The hash belongs to the configured scheme and never follows a prefix that the sender chose: one header name carries
 SHA-1 at one vendor and SHA-256 at another.
@@ -46,6 +46,11 @@ def whsec_key(secret: str) -> bytes:
         raise ValueError("must be padded base64 after whsec_") from None
 
 
+def text_key(secret: str) -> bytes:
+    """A secret that is the key as it stands."""
+    return secret.encode("utf-8")
+
+
 def unix_seconds(text: str) -> float | None:
     """Whole seconds since 1970, in plain digits."""
     return float(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
@@ -54,6 +59,11 @@ def unix_seconds(text: str) -> float | None:
 def to_base64(mac: bytes) -> str:
     """Padded base64 in the ordinary alphabet."""
     return base64.b64encode(mac).decode("ascii")
+
+
+def to_hex(mac: bytes) -> str:
+    """In small letters."""
+    return mac.hex()
 
 
 STANDARD_WEBHOOKS = (

@@ -6,19 +6,17 @@ from typing import Any
 
 from plugin import launch_token
 from plugin.errors import NotFound, OutcomeUnknown, PermanentError, RemoteError, partly_done
-from plugin.http import Remote, Reply, Traffic
+from plugin.http import Remote, Traffic
 from plugin.manifest import manifest
 from plugin.model import Attachment, Delivery, Launch, Note, Parsed, Ticket, Visibility
 from plugin.ports import Abilities, ChangedTicket, Check, TicketChange, TicketSystem
 from webhooks import ticket_event
+from webhooks.files import fetch
 from webhooks.generic import answers
 from webhooks.signatures import STANDARD_WEBHOOKS, signing_keys, verify
 
-LARGEST_ATTACHMENT = 5 * 1024 * 1024
 FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)  # nothing has changed since then, but asking shows that it may be asked
 PROMISED_TAGS = frozenset(manifest()["tags"])
-NO_FILES = frozenset({"text/html", "application/json", "application/problem+json"})
-"""Content types of what comes with 200 in place of a file: a sign-in page, an error."""
 
 
 def connect(
@@ -82,18 +80,10 @@ class Generic:
         return answers.ticket(self.name, reply)
 
     def fetch(self, attachment: Attachment) -> bytes:
-        doing = f"fetch attachment {attachment.filename[:100]!r}"
-        # The size that is told is not believed, but a large one saves the way.
-        if (attachment.size or 0) > LARGEST_ATTACHMENT:
-            raise self._too_large(doing)
         if not self._remote.is_ours(attachment.url):
+            doing = f"fetch attachment {attachment.filename[:100]!r}"
             raise PermanentError(self.name, doing, "not fetched: its address is not on the host in api_url")
-        reply = self._remote.call(doing, "GET", attachment.url)
-        if len(reply.body) > LARGEST_ATTACHMENT:
-            raise self._too_large(doing)
-        if _is_no_file(reply, attachment):
-            raise OutcomeUnknown(self.name, doing, f"answered {reply.status}, but not with the file")
-        return reply.body
+        return fetch(self._remote, attachment)
 
     def has_note(self, ticket: str, key: str) -> bool:
         url = self._remote.url("tickets", ticket, "notes")
@@ -208,18 +198,6 @@ class Generic:
             ok=bool(self._panel_origins),
             remedy=f"put the desk's origin, such as https://desk.example.edu, into [sources.{self.name}] panel_origins",
         )
-
-    def _too_large(self, doing: str) -> PermanentError:
-        return PermanentError(self.name, doing, f"larger than {LARGEST_ATTACHMENT} bytes")
-
-
-def _is_no_file(reply: Reply, attachment: Attachment) -> bool:
-    came, told = (_kind(it) for it in (reply.headers.get("Content-Type", ""), attachment.content_type))
-    return (came in NO_FILES and came != told) or (not reply.body and bool(attachment.size))
-
-
-def _kind(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
 
 
 def _wrong_visibility(ticket: str, wanted: Visibility) -> str:

@@ -25,7 +25,8 @@ from plugin.errors import (
 from plugin.manifest import manifest
 from plugin.model import Attachment, Delivery, Message, Note, Person, Role, Visibility
 from plugin.ports import Abilities, ChangedTicket, TicketChange, TicketSystem
-from webhooks.generic.adapter import LARGEST_ATTACHMENT, connect
+from webhooks.files import LARGEST_ATTACHMENT
+from webhooks.generic.adapter import connect
 
 API = "https://desk.example/api"
 ALL = Abilities(notes_by_key=True, one_note_per_key=False, tags=True, fields=True, panel=True, scan=True)

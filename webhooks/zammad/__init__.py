@@ -1,0 +1,1 @@
+"""Zammad, by its own webhooks and its REST API."""
