@@ -5,13 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: triage-report demo test test-real chaos lint help requirements clean
+.PHONY: triage-report demo test test-real chaos lint messages help requirements clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-demo: $(VENV)/.dev ## Play the main job; ONCE=1 plays it to its end and stops, PORT=9000 takes 9000 to 9002
-	$(BIN)/m365-unblock demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+demo: $(VENV)/.dev ## Play the main job; ONCE=1 plays it to its end and stops, PORT=9000 takes 9000 to 9002, TENANT=exchange_online asks Microsoft 365
+	$(BIN)/m365-unblock demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT)) $(if $(TENANT),--tenant $(TENANT))
 
 test: $(VENV)/.dev ## Run the linters, the type checker and the tests that need only Python
 	$(BIN)/ruff format --check .
@@ -19,7 +19,7 @@ test: $(VENV)/.dev ## Run the linters, the type checker and the tests that need 
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not real"
 
-test-real: $(VENV)/.real ## Run the tests that need Debian packages (a browser, Request Tracker, PostgreSQL); installs them where it may
+test-real: $(VENV)/.real $(VENV)/.oidc ## Run the tests that need Debian packages (a browser, Request Tracker, PostgreSQL); installs them where it may
 	$(BIN)/python -m pytest -m real
 
 chaos: $(VENV)/.dev ## Play lives full of faults and deaths; SEEDS=5000 for more, SEED=1234 tells one step by step
@@ -32,6 +32,10 @@ lint: $(VENV)/.dev ## Format and lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/mypy
+
+messages: $(VENV)/.dev ## Collect the texts of the pages for translators, into plugin/translations/messages.pot
+	$(BIN)/pybabel --quiet extract --mapping=babel.cfg --keywords=kept --keywords=lazy_gettext --keywords=NotAllowed \
+	  --no-location --sort-output --omit-header --output-file=plugin/translations/messages.pot .
 
 requirements: ## Renew the hashed requirements files (needs uv)
 	for set in main: dev:--extra=dev real:"--extra=dev --extra=real"; do \
@@ -63,4 +67,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 $(VENV)/.real: requirements/real.txt tests/real/debian-packages $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/real.txt
 	tests/real/debian-packages
+	@touch $@
+
+# The identity provider that people sign in at in the tests; it needs Node.js.
+$(VENV)/.oidc: tests/real/oidc/package.json tests/real/oidc/package-lock.json $(VENV)/.real
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	  { echo "Node.js is missing: run  sudo apt-get install --no-install-recommends nodejs npm  and try again"; exit 1; }
+	@mkdir -p $(VENV)/oidc && cp tests/real/oidc/package.json tests/real/oidc/package-lock.json $(VENV)/oidc/
+	cd $(VENV)/oidc && npm ci --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved=true --loglevel=error
 	@touch $@

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from flask import Flask
+from flask import Blueprint, Flask
 from sqlalchemy import Engine as Database
 from sqlalchemy.engine import make_url
 
-from plugin import checking, mail_tenants, panel
+from plugin import case_pages, checking, language, mail_tenants, panel
 from plugin import checklist as checklists
 from plugin.annotation import Annotation
 from plugin.attempts import Attempts
@@ -31,6 +31,7 @@ from plugin.panel.tokens import secret_from
 from plugin.ports import MailTenant, TicketSystem
 from plugin.settings import Settings
 from plugin.store import marks, migrations
+from plugin.store.case_list import CaseList
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
 from plugin.store.engine import open_engine
@@ -38,6 +39,7 @@ from plugin.store.events import WorkRows
 from plugin.store.forgetting import OldDeliveries, OldWork
 from plugin.store.locks import Locks, open_locks
 from plugin.store.outbox import Outbox
+from plugin.store.sign_ins import SignIns
 from plugin.traffic import LimitedTraffic
 from plugin.watching import Watch
 from plugin.workflow import Workflow
@@ -89,10 +91,17 @@ class Parts:
         return Watch(self.settings, self.clock, process, is_shared=self.is_counted)
 
     @cached_property
+    def tenants(self) -> dict[str, MailTenant]:
+        """The configured mail tenants by name."""
+        return {
+            name: mail_tenants.connect(name, chosen, self.clock, self.traffic)
+            for name, chosen in self.settings.mail_tenants.items()
+        }
+
+    @cached_property
     def tenant(self) -> MailTenant:
-        """The mail tenant; the settings allow exactly one."""
-        ((name, chosen),) = self.settings.mail_tenants.items()
-        return mail_tenants.connect(name, chosen, self.clock, self.traffic)
+        """The mail tenant: the only one, or all as one."""
+        return mail_tenants.joined(self.tenants, self.settings.mail_tenants)
 
     @cached_property
     def _cases(self) -> Database:
@@ -126,7 +135,7 @@ class Parts:
     def workflow(self) -> Workflow:
         """The procedure."""
         annotation = Annotation(
-            casework=self.casework, sources=self.sources, texts=self.texts, panel_address=self._panel_address
+            casework=self.casework, sources=self.sources, texts=self.texts, panel_address=self.panel_address
         )
         return Workflow(
             casework=self.casework,
@@ -152,6 +161,16 @@ class Parts:
             sources=tuple(self.settings.sources),
             clock=self.clock,
         )
+
+    @cached_property
+    def case_list(self) -> CaseList:
+        """The desk's list of cases."""
+        return CaseList(self._cases, self.settings.sources)
+
+    @cached_property
+    def sign_ins(self) -> SignIns:
+        """The sign-ins to the desk's pages that are over."""
+        return SignIns(self._cases)
 
     @cached_property
     def locks(self) -> Locks:
@@ -206,9 +225,12 @@ class Parts:
             clock=self.clock,
         )
 
-    def _panel_address(self, case: Case) -> str:
+    def panel_address(self, case: Case) -> str:
+        """Where a note's link leads; empty where it has none."""
         if self.sources[case.source].abilities.panel:
             return ""  # the panel stands beside the note; without the ticket's launch token a link opens nothing
+        if self.settings.sign_in is not None:
+            return f"{self.settings.public_url}/cases/{quote(case.id)}"
         return f"{self.settings.public_url}/panel/{quote(case.source)}/{quote(case.ticket, safe='')}"
 
     def check(self) -> None:
@@ -220,8 +242,10 @@ class Parts:
         yield "m365-unblock", checking.ours(path, self.settings, self.watch.pings(), self.watch.presence)
         for name, source in self.sources.items():
             yield f"{name}: {_kind('ticket_systems', self.settings.sources[name])}", source.check()
-        kind = _kind("mail_tenants", self.settings.mail_tenants[self.tenant.name])
-        yield f"{self.tenant.name}: {kind}", self.tenant.check()
+        for name, tenant in self.tenants.items():
+            yield f"{name}: {_kind('mail_tenants', self.settings.mail_tenants[name])}", tenant.check()
+        if self.settings.sign_in is not None:
+            yield "sign-in to the desk's pages", case_pages.check(self.settings.sign_in, self.clock)
 
     def migrate(self) -> None:
         """Bring our databases to the newest form; on SQLite, make their folder first, for our own user only."""
@@ -248,12 +272,16 @@ def create_app(parts: Parts) -> Flask:
     """The web process: receiver, panel, and what operators ask."""
     app = Flask("plugin", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 2 * 1024 * 1024
+    # A sender that follows a redirect loses what it had to tell, so a wrong address is 404 and never 308.
+    app.url_map.merge_slashes = False
+    language.set_up(app)
     settings = parts.settings
     told = parts.watch.counts.delivered
+    desk = Desk(casework=parts.casework, tenant=parts.tenant, texts=parts.texts, domains=settings.domains)
     app.register_blueprint(receiver.blueprint(parts.sources, parts.deliveries, parts.clock, told))
     app.register_blueprint(
         panel.blueprint(
-            desk=Desk(casework=parts.casework, tenant=parts.tenant, texts=parts.texts, domains=settings.domains),
+            desk=desk,
             sources=parts.sources,
             origins={name: chosen.get("panel_origins", []) for name, chosen in settings.sources.items()},
             secret=_panel_secret(settings),
@@ -262,8 +290,28 @@ def create_app(parts: Parts) -> Flask:
             clock=parts.clock,
         )
     )
+    app.register_blueprint(_case_pages(parts, desk))
     app.register_blueprint(parts.watch.pages())
     return app
+
+
+def _case_pages(parts: Parts, desk: Desk) -> Blueprint:
+    settings = parts.settings
+    if settings.sign_in is None:
+        return case_pages.closed(links=settings.links, zone=settings.zone, clock=parts.clock)
+    return case_pages.blueprint(
+        sign_in=settings.sign_in,
+        desk=desk,
+        store=parts.casework.store,
+        cases=parts.case_list,
+        sign_ins=parts.sign_ins,
+        sources=parts.sources,
+        panel_secret=_panel_secret(settings),
+        public_url=settings.public_url,
+        links=settings.links,
+        zone=settings.zone,
+        clock=parts.clock,
+    )
 
 
 def _panel_secret(settings: Settings) -> bytes:
@@ -283,5 +331,5 @@ def set_up_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for noisy in ("dbos", "alembic", "werkzeug"):
+    for noisy in ("dbos", "alembic", "msal", "werkzeug"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

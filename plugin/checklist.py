@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+from flask_babel import gettext as _
 
 from plugin.errors import NotAllowed, SettingsError
 from plugin.model import SignIn, SignInState
@@ -178,7 +179,7 @@ def read_answer(item: Item, form: Mapping[str, str]) -> dict[str, Any] | None:
     if not said:
         return None
     if said not in WORDS:
-        raise NotAllowed(f"“{item.text}”: answer yes or no.")
+        raise NotAllowed(_("“%(item)s”: answer yes or no.", item=item.text))
     return {name: WORDS[said]} if item.kind is Kind.YES_NO or WORDS[said] else None
 
 
@@ -188,11 +189,24 @@ def _read_text(item: Item, form: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     for line in item.fields:
         if line.required and line.id not in filled:
-            raise NotAllowed(f"“{item.text}”: fill in “{line.label}”.")
+            raise NotAllowed(_("“%(item)s”: fill in “%(line)s”.", item=item.text, line=line.label))
         if len(filled.get(line.id, "")) > LONGEST_TEXT:
-            raise NotAllowed(f"“{item.text}”: “{line.label}” is longer than {LONGEST_TEXT} characters; shorten it.")
+            raise NotAllowed(
+                _(
+                    "“%(item)s”: “%(line)s” is longer than %(most)s characters; shorten it.",
+                    item=item.text,
+                    line=line.label,
+                    most=LONGEST_TEXT,
+                )
+            )
         if any(_is_control(character) for character in filled.get(line.id, "")):
-            raise NotAllowed(f"“{item.text}”: “{line.label}” holds a line break or an invisible control character.")
+            raise NotAllowed(
+                _(
+                    "“%(item)s”: “%(line)s” holds a line break or an invisible control character.",
+                    item=item.text,
+                    line=line.label,
+                )
+            )
     return filled
 
 

@@ -4,122 +4,73 @@ An action checks the agent's role, changes the case and its journal in one trans
 (notes, tags, the asking itself) to the worker, by a task that commits with it.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from plugin import checklist as checklists
-from plugin import rules
-from plugin.casework import Casework, Earlier, answer_told, signed
-from plugin.checklist import Item, Lead
-from plugin.errors import NotAllowed, NotFound, RemoteError
-from plugin.model import (
-    AccountStatus,
-    Agent,
-    Asking,
-    Case,
-    CaseState,
-    GivenAnswer,
-    JournalEntry,
-    Note,
-    Role,
-    Task,
-)
-from plugin.naming import account_lane, note_key, posting
-from plugin.notes.texts import ReplyKind, Texts, public_note, says_too_much
-from plugin.ports import MailTenant
-from plugin.rules import Gate
+from flask_babel import gettext as _
 
-ADDRESS = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
+from plugin import checklist as checklists
+from plugin.afterwards import Afterwards, must_act
+from plugin.case_views import CaseView, CaseViews, Written, answer_mark, can_answer, value_told
+from plugin.casework import Casework, answer_told, signed
+from plugin.checklist import Item
+from plugin.errors import NotAllowed, NotFound, RemoteError
+from plugin.model import AccountStatus, Agent, Case, CaseState, GivenAnswer, JournalEntry, Task
+from plugin.naming import account_lane, progress
+from plugin.notes.texts import ReplyKind, Texts
+from plugin.ports import MailTenant
+from plugin.store.cases import Stale
+
+__all__ = ["CaseView", "Desk", "LookUp", "Written"]
 
 UNSETTLED = (CaseState.NEEDS_PERSON, CaseState.RECEIVED)
 """States in which a case without an account waits for somebody, or something, to say which."""
 
-REPLY_FOR = {CaseState.UNBLOCKED: ReplyKind.CUSTOMER, CaseState.BULK_SENDER: ReplyKind.BULK_SENDER}
-"""The public reply that fits a state, where one does."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
-    """A note as it was posted, or is about to be."""
+class LookUp:
+    """An account, read for an agent who is about to say which one it is."""
 
-    note: Note
-    posted_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CaseView:
-    """All that the panel shows of one case to one agent."""
-
-    case: Case
-    items: tuple[Item, ...]  # asked of this account, in order
-    answers: Mapping[str, GivenAnswer]  # those that still count, by item
-    stale_answers: Mapping[str, GivenAnswer]  # given before the newest block: to be given again
-    lead: Lead | None  # the road an answer leads to
-    gate: Gate
-    relied: Earlier | None  # the earlier checklist that an agent relies on
-    earlier: Earlier | None  # rule 3: offered, not yet relied on
-    askings: tuple[Asking, ...]  # of this round
-    notes: tuple[Written, ...]
-    journal: tuple[JournalEntry, ...]
-    reply: ReplyKind | None  # the public reply that fits now
-    reply_sent: bool
-    may_act: bool  # the role allows answering
-    can_answer: bool  # the checklist is open for answers
+    status: AccountStatus
+    is_here: bool  # there is a case for it on this ticket already
 
 
 class Desk:
     """The agent's side of the procedure."""
 
     def __init__(self, *, casework: Casework, tenant: MailTenant, texts: Texts, domains: Sequence[str] = ()) -> None:
-        self._domains = tuple(f"{mark}{domain}" for domain in domains for mark in "@.")
         self._work = casework
         self._store = casework.store
         self._tenant = tenant
         self._texts = texts
+        self._views = CaseViews(casework)
+        afterwards = Afterwards(casework, texts, domains)
+        self.send_reply = afterwards.send_reply
+        self.complain = afterwards.complain
+        self.escalate = afterwards.escalate
+        self.views = self._views.of_ticket
+        self.view = self._views.of_case
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def views(self, source: str, ticket: str, agent: Agent) -> tuple[CaseView, ...]:
-        """Every case on a ticket, the one that most needs somebody first."""
-        cases = sorted(self._store.cases_of_ticket(source, ticket), key=lambda case: rules.URGENCY.index(case.state))
-        return tuple(self.view(case, agent) for case in cases)
-
-    def view(self, case: Case, agent: Agent) -> CaseView:
-        """One case as this agent sees it."""
-        standing = self._work.standing(case)
-        relied = self._work.relied(case)
-        written = tuple(Written(note=row.note, posted_at=row.done_at) for row in self._store.notes(case.id))
-        reply = REPLY_FOR.get(case.state)
-        return CaseView(
-            case=case,
-            items=checklists.asked(self._work.checklist, sign_in=case.status.sign_in) if case.status else (),
-            answers=standing,
-            stale_answers={row.item: row for row in self._store.answers(case.id) if row.item not in standing},
-            lead=rules.answered_state(case, self._work.checklist, standing, relied=relied is not None)[1],
-            gate=self._work.gate(case, agent),
-            relied=relied,
-            earlier=None if relied else self._work.earlier(case),
-            askings=self._store.askings_of_case(case),
-            notes=tuple(row for row in written if row.note.subject),
-            journal=self._store.journal(case.id),
-            reply=reply,
-            reply_sent=reply is not None and any(row.note.key == _reply_key(case, reply) for row in written),
-            may_act=agent.role is not Role.VIEWER,
-            can_answer=self._can_answer(case),
-        )
 
     def case(self, source: str, ticket: str, case_id: str) -> Case:
         """A case that must be on this ticket; `NotAllowed` otherwise."""
         case = self._store.case(case_id)
         if case is None or (case.source, case.ticket) != (source, ticket):
-            raise NotAllowed("This case is not on this ticket. Reload the ticket.")
+            raise NotAllowed(_("This case is not on this ticket. Reload the ticket."))
         return case
 
     def reply_text(self, kind: ReplyKind) -> str:
         """The reply to the customer, to preview and edit."""
         return self._texts.reply(kind)
+
+    def look_up(self, source: str, ticket: str, account: str, agent: Agent) -> LookUp:
+        """Read an account and change nothing; `NotAllowed` with words if there is none, or it cannot be read."""
+        must_act(agent)
+        status = self._read(account.strip())
+        cases = self._store.cases_of_ticket(source, ticket)
+        return LookUp(status=status, is_here=any(case.account == status.netid for case in cases))
 
     def use_launch(self, source: str, jti: str, expires_at: datetime) -> None:
         """Use up a launch token; `NotAllowed` the second time."""
@@ -131,26 +82,45 @@ class Desk:
 
     def refresh(self, case: Case, agent: Agent) -> Case:
         """Read the account again, now."""
-        _must_act(agent)
+        must_act(agent)
         return self._work.take(case, self._read(case.account), "Read again.", agent=agent) if case.account else case
 
-    def answer(self, case: Case, item_id: str, form: Mapping[str, str], agent: Agent) -> Case:
-        """Answer one item of the checklist, or take the answer back."""
-        _must_act(agent)
-        if not self._can_answer(case):
-            raise NotAllowed(f"The case is “{case.state}”; its checklist cannot be answered now.")
+    def answer(self, case: Case, item_id: str, form: Mapping[str, str], agent: Agent, *, seen: str = "") -> Case:
+        """Answer one item of the checklist, or take the answer back.
+
+        `seen` is the `answer_mark` of what the agent was shown: another agent's answer that is newer is never written
+        over. The same answer twice is one.
+        """
+        must_act(agent)
+        if not can_answer(case, self._work.procedure.compromise_reasons):
+            state = _(case.state.value)
+            raise NotAllowed(_("The case is “%(state)s”; its checklist cannot be answered now.", state=state))
         item = next((item for item in self._work.checklist.items if item.id == item_id), None)
         if item is None:
-            raise NotAllowed("The checklist has changed. Reload the ticket.")
+            raise NotAllowed(_("The checklist has changed. Reload the ticket."))
         value = checklists.read_answer(item, form)
+        given = next((row for row in self._store.answers(case.id) if row.item == item.id), None)
+        counting = self._work.standing(case).get(item.id)
+        if value == (counting.value if counting else None) and (value is not None or given is None):
+            return self._work.restate(case.id)  # nothing new: sent twice, or said by another agent too
+        if answer_mark(given) != seen and (given is None or given.agent != signed(agent)):
+            raise NotAllowed(_not_written_over(item, given))
+        self._put_answer(case, item, value, given, agent)
+        return self._work.restate(case.id)
+
+    def _put_answer(
+        self, case: Case, item: Item, value: Mapping[str, object] | None, over: GivenAnswer | None, agent: Agent
+    ) -> None:
         now = self._work.clock()
         with self._store.change() as change:
-            if value is None:
-                change.drop_answer(case.id, item.id)
+            if value is not None:
+                is_put = change.save_answer(case.id, self._given(item, value, agent, now), over=over)
             else:
-                change.save_answer(case.id, self._given(item, value, agent, now))
+                is_put = over is not None and change.drop_answer(case.id, over)
+            if not is_put:
+                raise Stale(f"“{item.id}” of case {case.id} was answered by somebody else in the same moment")
             change.log(case.id, JournalEntry(at=now, actor=signed(agent), what=answer_told(item.text, value)))
-        return self._work.restate(case.id)
+            change.put_task(progress(case, now))
 
     def _given(self, item: Item, value: Mapping[str, object], agent: Agent, now: datetime) -> GivenAnswer:
         return GivenAnswer(
@@ -164,10 +134,10 @@ class Desk:
 
     def rely_on(self, case: Case, earlier_id: str, agent: Agent) -> Case:
         """Rule 3: the agent says by name that the earlier checklist still holds."""
-        _must_act(agent)
+        must_act(agent)
         earlier = self._work.earlier(case)
         if earlier is None or earlier.case.id != earlier_id:
-            raise NotAllowed("That earlier checklist cannot be relied on (any more). Answer this one.")
+            raise NotAllowed(_("That earlier checklist cannot be relied on (any more). Answer this one."))
         what = f"Relies on the checklist of ticket {earlier.case.reference}, completed by {earlier.completed_by}."
         return self._work.restate(self._work.save(replace(case, relied_on=earlier_id), what, agent=agent).id)
 
@@ -175,7 +145,8 @@ class Desk:
         """Rule 1: press Unblock. The worker reads and checks everything once more before it asks."""
         gate = self._work.gate(case, agent)
         if not gate.is_open:
-            raise NotAllowed(" ".join(gate.reasons))
+            reasons = " ".join(gate.reasons)
+            raise NotAllowed(reasons)
         press = f"unblock:{case.id}:{case.version}"
         task = Task(
             id=press,
@@ -195,9 +166,9 @@ class Desk:
 
     def choose_account(self, case: Case, account: str, agent: Agent) -> Case:
         """Say which account an unclear case is about."""
-        _must_act(agent)
+        must_act(agent)
         if case.state not in UNSETTLED or case.account:
-            raise NotAllowed("The account of this case is settled already.")
+            raise NotAllowed(_("The account of this case is settled already."))
         status = self._read(account.strip())
         self._refuse_twin(case, status)
         chosen = replace(case, account=status.netid, state=CaseState.RECEIVED, question="", candidates=())
@@ -205,7 +176,7 @@ class Desk:
 
     def open_case(self, source: str, ticket: str, account: str, agent: Agent) -> Case:
         """Open a case by hand: a phone call, or something triage missed."""
-        _must_act(agent)
+        must_act(agent)
         status = self._read(account.strip())
         asked = self._question_about(source, ticket, status)
         if asked is not None:
@@ -213,36 +184,11 @@ class Desk:
         opened = self._work.new_case(source, ticket, status.netid, opened_by=agent.login)
         case = replace(opened, account=status.netid)
         self._refuse_twin(case, status)
-        return self._work.take(case, status, "Opened the case by hand.", agent=agent, is_new=True)
-
-    def send_reply(self, case: Case, kind: ReplyKind, text: str, agent: Agent) -> Case:
-        """Rule 6: send the customer a text that this agent has seen."""
-        _must_act(agent)
-        if REPLY_FOR.get(case.state) is not kind:
-            raise NotAllowed(f"The case is “{case.state}”; this reply does not fit.")
-        if not text.strip() or len(text) > 10_000:
-            raise NotAllowed("The reply is empty or too long.")
-        words = (*says_too_much(text, case.status, case.finding), *self._addresses_of_ours(text, kind))
-        if words:
-            raise NotAllowed(
-                f"Not sent. Take out: {', '.join(words)}. The attacker may be reading that mailbox, so a reply never "
-                "names addresses, reasons or findings."
-            )
-        note = public_note(_reply_key(case, kind), text)
         with self._store.change() as change:
-            if not change.intend(case.id, note, self._work.clock()):
-                raise NotAllowed("This reply was sent before.")
-            return self._work.save_in(
-                change, case, "Sent the reply to the customer.", agent=agent, tasks=[posting(case, note.key)]
-            )
+            change.add_case(case)
+        return self._work.take(case, status, "Opened the case by hand.", agent=agent)
 
     # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _addresses_of_ours(self, text: str, kind: ReplyKind) -> tuple[str, ...]:
-        """Mail addresses of the organisation in a text, but for those that the site's own words name."""
-        usual = self._texts.reply(kind)
-        found = (match[0] for match in ADDRESS.finditer(text) if match[0] not in usual)
-        return tuple(address for address in found if address.lower().rstrip(".").endswith(self._domains))
 
     def _question_about(self, source: str, ticket: str, status: AccountStatus) -> Case | None:
         """A case on this ticket that asks whether it is about this account, or waits until that can be read."""
@@ -253,27 +199,31 @@ class Desk:
                 return case
         return None
 
-    def _can_answer(self, case: Case) -> bool:
-        return case.state in rules.AFTER_ASKING or rules.is_answering(case, self._work.procedure.compromise_reasons)
-
     def _refuse_twin(self, case: Case, status: AccountStatus) -> None:
         others = self._store.cases_of_ticket(case.source, case.ticket)
         if any(other.account == status.netid for other in others):
-            raise NotAllowed(f"There is a case for {status.netid} on this ticket already.")
+            raise NotAllowed(_("There is a case for %(account)s on this ticket already.", account=status.netid))
 
     def _read(self, account: str) -> AccountStatus:
         try:
             return self._tenant.status(account)
         except NotFound as error:
-            raise NotAllowed(f"There is no account “{account}”. Type a NetID or one of its addresses.") from error
+            words = _("There is no account “%(account)s”. Type a NetID or one of its addresses.", account=account)
+            raise NotAllowed(words) from error
         except RemoteError as error:
-            raise NotAllowed(f"The account could not be read. {error}. Nothing was changed; try again.") from error
+            words = _("The account could not be read. %(why)s. Nothing was changed; try again.", why=error)
+            raise NotAllowed(words) from error
 
 
-def _must_act(agent: Agent) -> None:
-    if agent.role is Role.VIEWER:
-        raise NotAllowed("You are signed in as a viewer; only agents may do this.")
-
-
-def _reply_key(case: Case, kind: ReplyKind) -> str:
-    return note_key(case, f"reply-{kind.value}")
+def _not_written_over(item: Item, given: GivenAnswer | None) -> str:
+    """Why an answer is not saved, and what is there instead."""
+    words: str
+    if given is None:
+        words = _("Not saved: the answer that you were shown was taken back meanwhile. Look, then answer again.")
+        return words
+    words = _(
+        "Not saved: %(agent)s answered “%(answer)s” meanwhile. Look at it before you change it.",
+        agent=given.agent,
+        answer=value_told(item, given.value),
+    )
+    return words

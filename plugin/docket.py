@@ -9,6 +9,8 @@ from dataclasses import replace
 from plugin.casework import PROGRAM, Casework
 from plugin.model import AccountStatus, Case, Finding, JournalEntry, Label, Origin, Ticket
 
+LONGEST_LINK = 500  # characters
+
 
 class Docket:
     """The cases of tickets, by account and by what triage found."""
@@ -69,7 +71,8 @@ class Docket:
         return None
 
     def _open(self, ticket: Ticket, finding: Finding, about: str) -> Case:
-        case = replace(self._work.new_case(ticket.source, ticket.id, about, opened_by="triage"), finding=finding)
+        new = self._work.new_case(ticket.source, ticket.id, about, opened_by="triage")
+        case = replace(new, finding=finding, ticket_url=_link(ticket.url))
         with self._store.change() as change:
             if change.add_case(case):
                 found = f"{finding.label.value}, {finding.confidence.value}"
@@ -83,6 +86,11 @@ def _may_be_about(earlier: Finding | None, label: Label, names: set[str]) -> boo
         return True
     known = _names(earlier)
     return earlier.label is label and bool(known & names or not (known and names))
+
+
+def _link(url: str) -> str:
+    """An address that a browser opens, or none."""
+    return url if url.startswith(("https://", "http://")) and url.isprintable() and len(url) <= LONGEST_LINK else ""
 
 
 def _names(finding: Finding) -> set[str]:

@@ -24,8 +24,6 @@ SHORTEST_SECRET, SHORTEST_RSA = 32, 2048  # bytes; bits
 CLAIMS = ["iss", "aud", "sub", "email", "name", "ticket", "role", "iat", "exp", "jti"]
 
 _CHECKED: Any = {"require": CLAIMS, "strict_aud": True, "verify_exp": False, "verify_iat": False, "verify_nbf": False}
-_ADMINISTRATOR = "Tell your administrator."
-_RELOAD = "Reload the ticket; if that does not help, tell your administrator."
 
 
 def verify(
@@ -115,9 +113,12 @@ def _claims(token: str, source: str, keys: Sequence[tuple[str, str]]) -> Mapping
 
 def _check_times(issued: float, expires: float, now: float) -> None:
     if not 0 < expires - issued <= LONGEST_LIFE:
-        raise NotAllowed(f"The ticket system's token is meant to live too long. {_ADMINISTRATOR}")
+        raise NotAllowed("The ticket system's token is meant to live too long. Tell your administrator.")
     if issued > now + LEEWAY:
-        raise NotAllowed(f"The ticket system's clock is ahead of ours. {_RELOAD}")
+        raise NotAllowed(
+            "The ticket system's clock is ahead of ours. Reload the ticket; if that does not help, tell your "
+            "administrator."
+        )
     if now >= expires:
         raise NotAllowed("This page was opened too long ago: reload the ticket.")
 
@@ -136,7 +137,7 @@ def _agent(claims: Mapping[str, Any], source: str) -> Agent:
 def _role(given: object) -> Role:
     known = {role.value: role for role in Role}
     if not isinstance(given, str) or given not in known:
-        raise NotAllowed(f"The ticket system gave you a role that is not known here. {_ADMINISTRATOR}")
+        raise NotAllowed("The ticket system gave you a role that is not known here. Tell your administrator.")
     return known[given]
 
 
@@ -165,4 +166,7 @@ def _said(claims: Mapping[str, Any], name: str) -> str:
 
 
 def _not_valid() -> NotAllowed:
-    return NotAllowed(f"The ticket system's token is not valid here. {_RELOAD}")
+    return NotAllowed(
+        "The ticket system's token is not valid here. Reload the ticket; if that does not help, tell your "
+        "administrator."
+    )

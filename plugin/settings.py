@@ -4,19 +4,22 @@ Relative paths are relative to the settings file.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from plugin.errors import SettingsError
+from plugin.model import Role
 from plugin.settings_document import read_document
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 
 
@@ -37,6 +40,7 @@ class Procedure:
     note_settles_within: timedelta
     scan_every: timedelta
     scan_back: timedelta
+    notes_per_hour: int = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +50,23 @@ class Retention:
     deliveries: timedelta
     tasks: timedelta
     cases: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignIn:
+    """Who may sign in to the desk's own pages, and by whom they are vouched for; see plugin.json for each."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scopes: tuple[str, ...]
+    login_claim: str  # empty: preferred_username, else email
+    groups_claim: str
+    groups: Mapping[Role, frozenset[str]]
+    leeway: timedelta
+    session_for: timedelta
+    idle_for: timedelta
+    ca_file: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +92,7 @@ class Settings:
     templates: Path | None
     links: Mapping[str, str]
     panel_secret: str | None
+    sign_in: SignIn | None
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Settings:
@@ -106,6 +128,40 @@ def _build(document: dict[str, Any], folder: Path) -> Settings:
         templates=folder / templates if templates else None,
         links=document["links"],
         panel_secret=document["panel"].get("secret"),
+        sign_in=_sign_in(document["sign_in"], document["server"]["public_url"], folder),
+    )
+
+
+def is_confidential(url: str) -> bool:
+    """Whether what is sent there is read by nobody on the way: it is encrypted, or stays on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOOPBACK
+
+
+def _sign_in(chosen: Mapping[str, Any], public_url: str, folder: Path) -> SignIn | None:
+    if "issuer" not in chosen:
+        return None
+    if not is_confidential(chosen["issuer"]):
+        raise SettingsError("[sign_in] issuer: must begin with https://; http:// is for providers on this machine only")
+    if not is_confidential(public_url):
+        raise SettingsError(
+            "[sign_in]: people sign in over https:// only; set [server] public_url to the address of your TLS proxy"
+        )
+    groups = {Role.VIEWER: "viewers", Role.AGENT: "agents", Role.SUPERVISOR: "supervisors"}
+    if not any(chosen[key] for key in groups.values()):
+        raise SettingsError("[sign_in]: nobody could get in; name groups in viewers, agents or supervisors")
+    return SignIn(
+        issuer=chosen["issuer"],
+        client_id=chosen["client_id"],
+        client_secret=chosen["client_secret"],
+        scopes=tuple(dict.fromkeys(["openid", *chosen["scopes"]])),
+        login_claim=chosen.get("login_claim", ""),
+        groups_claim=chosen["groups_claim"],
+        groups={role: frozenset(chosen[key]) for role, key in groups.items()},
+        leeway=duration(chosen["leeway"]),
+        session_for=duration(chosen["session_for"]),
+        idle_for=duration(chosen["idle_for"]),
+        ca_file=str(folder / chosen["ca_file"]) if "ca_file" in chosen else None,
     )
 
 
@@ -140,6 +196,7 @@ def _procedure(chosen: Mapping[str, Any]) -> Procedure:
     return Procedure(
         compromise_reasons=tuple(chosen["compromise_reasons"]),
         unblock_while_sign_in_disabled=chosen["unblock_while_sign_in_disabled"],
+        notes_per_hour=int(chosen["notes_per_hour"]),
         **durations,
     )
 

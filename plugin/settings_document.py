@@ -40,6 +40,7 @@ class Source:
     name: str
     public_url: str
     settings: Mapping[str, Any]
+    checklist: Path | None  # the site's own one
     later: Mapping[str, Path | None]  # settings that may come later, and the file each is to come from, if one is named
 
 
@@ -57,7 +58,8 @@ def read_source(
     chosen = document["sources"][name]
     files = {key: chosen.pop(f"{key}_file", None) for key in later}
     chosen = {key: value for key, value in chosen.items() if key not in later}
-    part = {key: document[key] for key in ("server",) if key in document} | {"sources": {name: chosen}}
+    part: dict[str, Any] = {key: document[key] for key in ("server", "checklist") if key in document}
+    part["sources"] = {name: chosen}
     _read_secret_files(part, schema(), origin)
     _check(part, _asking_for_less(system, later), origin)
     _fill(part, schema())
@@ -65,6 +67,7 @@ def read_source(
         name=name,
         public_url=part["server"]["public_url"],
         settings=chosen,
+        checklist=path.parent.resolve() / file if (file := part["checklist"].get("file")) else None,
         later={key: path.parent.resolve() / file if isinstance(file, str) else None for key, file in files.items()},
     )
 
@@ -160,7 +163,7 @@ def _described(described: Mapping[str, Any], key: str, value: Any) -> dict[str, 
 def _check_named_files(document: Mapping[str, Any], origin: Origin) -> None:
     """Those that other modules read, which do not know what the settings call them."""
     systems = [(kind, name) for kind in ("sources", "mail_tenants") for name in _section(document, kind)]
-    for path in (("checklist", "file"), *((*system, "ca_file") for system in systems)):
+    for path in (("checklist", "file"), ("sign_in", "ca_file"), *((*system, "ca_file") for system in systems)):
         section = reduce(_section, path[:-1], document)
         file = section.get(path[-1])
         if isinstance(file, str) and not (place := origin.file.parent / file).exists():

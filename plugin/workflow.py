@@ -13,7 +13,7 @@ Each public method is a task: it may run again after a crash and then does only 
 system fails, it raises, and the engine runs the task again later with the same arguments.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from plugin import rules
 from plugin.annotation import Annotation
 from plugin.asking import Asker, Pressing
-from plugin.casework import Casework, told
+from plugin.casework import PROGRAM, Casework, told
 from plugin.docket import Docket
 from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, RemoteError, TransientError
 from plugin.giving_up import GivingUp
@@ -33,6 +33,7 @@ from plugin.model import (
     Case,
     CaseState,
     Finding,
+    JournalEntry,
     Label,
     Sending,
     Task,
@@ -210,7 +211,7 @@ class Workflow:
     def _tenant_blocked(self, ticket: Ticket, finding: Finding) -> None:
         case = self._docket.unsettled(ticket, finding)
         if case is not None and case.state is not CaseState.TENANT_BLOCKED:
-            reason = "Microsoft refuses the whole organisation, not one account."
+            reason = rules.kept("Microsoft refuses the whole organisation, not one account.")
             self._work.enter(case, CaseState.TENANT_BLOCKED, reason, reason)
 
     def _not_read(self, ticket: Ticket, finding: Finding, error: RemoteError) -> None:
@@ -259,7 +260,7 @@ class Workflow:
                     continue
                 heard = replace(case, complained_at=self._clock())
                 case = self._work.save(heard, "The customer writes that mail still fails.")
-            if case.escalate_after is not None and self._clock() >= case.escalate_after:
+            if rules.is_clock_over(case, self._clock()):
                 self._end_of_clock(case)
 
     # ── Unblock was pressed ──────────────────────────────────────────────────────────────────────────────────────
@@ -285,7 +286,12 @@ class Workflow:
             return
         asked = ", ".join(asking.address for asking in self._asker.asked_by(press, status))
         what = f"Asked Microsoft about {asked}." if asked else "Asked before, for another ticket; watching."
-        self._watch(self._work.save(replace(case, status=status), f"{what} {told(status)}"), press, 0, status)
+        with self._store.change() as change:
+            # Once it is off the list, nobody can read any more why it was on it; an escalation needs that.
+            for line in _listed_because(status):
+                change.log(case.id, JournalEntry(at=self._clock(), actor=PROGRAM, what=line))
+            saved = self._work.save_in(change, replace(case, status=status), f"{what} {told(status)}")
+        self._watch(saved, press, 0, status)
 
     def _call_off(self, case: Case, status: AccountStatus, reason: str) -> None:
         """Nothing was asked: back to where the agent pressed, or where this reading leads, with the reason."""
@@ -360,7 +366,8 @@ class Workflow:
         """Rule 5: the clock has run out: really look again, then close or mark overdue."""
         # One that was given up left a question; an operator may have it tried again all the same.
         is_given_up = case.state is CaseState.NEEDS_PERSON and bool(case.question) and case.unblocked_at is not None
-        if (case.state is CaseState.UNBLOCKED or is_given_up) and case.round == round_ and case.status is not None:
+        is_waiting = case.state is CaseState.UNBLOCKED or rules.is_complaint_due(case, self._clock())
+        if (is_waiting or is_given_up) and case.round == round_ and case.status is not None:
             self._end_of_clock(case)
 
     def _end_of_clock(self, case: Case) -> None:
@@ -378,6 +385,13 @@ class Workflow:
 
 def _unknown(last: AccountStatus, why: str, at: datetime) -> AccountStatus:
     return replace(last, sending=Sending.UNKNOWN, failure=why, checked_at=at)
+
+
+def _listed_because(status: AccountStatus) -> Iterator[str]:
+    """What Microsoft wrote about each listed address, one line each; its trace id is in there."""
+    for blocked in status.blocked:
+        if blocked.reason:
+            yield f"Microsoft lists {blocked.address}: {blocked.reason}"
 
 
 def _seriousness(finding: Finding) -> int:

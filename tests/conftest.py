@@ -217,9 +217,10 @@ class World:
 
     def answer_all(self, case: Case, *, agent: Agent = ALEX, **instead: Mapping[str, str]) -> Case:
         """Answer every item that the checklist asks; `instead` replaces an item's form, by its id with underscores."""
-        for item in self.front.view(case, agent).items:
+        view = self.front.view(case, agent)
+        for item in view.items:
             form = instead.get(item.id.replace("-", "_")) or form_of(item)
-            case = self.front.answer(case, item.id, form, agent)
+            case = self.front.answer(case, item.id, form, agent, seen=view.seen.get(item.id, ""))
         self.run()
         return self.case(case.id)
 

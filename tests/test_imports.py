@@ -13,6 +13,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "words": (("plugin.model", "plugin.errors"), ("words",)),
     "manifest": (("plugin.manifest",), ("words",)),
     "log": (("plugin.log",), ()),
+    "language": (("plugin.language",), ()),
     "trace": (("plugin.trace",), ("words",)),
     "triage": (("plugin.triage",), ("words", "triage")),
     "checklist": (("plugin.checklist",), ("words",)),
@@ -26,21 +27,22 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("words", "manifest", "settings"),
     ),
     "ports": (("plugin.ports",), ("words",)),
-    "http": (("plugin.http", "plugin.transport"), ("words", "log", "trace", "http")),
+    "http": (("plugin.http", "plugin.refusals", "plugin.transport"), ("words", "log", "trace", "http")),
     "store": (("plugin.store",), ("words", "names", "trace", "store")),
     "traffic": (("plugin.traffic",), ("words", "http", "store")),
-    "tenants": (("plugin.mail_tenants",), ("words", "ports", "http", "tenants", "manifest")),
+    "tenants": (("plugin.mail_tenants",), ("words", "log", "ports", "http", "tenants", "manifest")),
     "casework": (("plugin.casework",), ("words", "names", "checklist", "rules", "settings", "store")),
+    "progress": (("plugin.progress",), ("words", "checklist", "ports", "casework")),
     "desk": (
-        ("plugin.desk",),
-        ("words", "names", "checklist", "rules", "notes", "ports", "casework"),
+        ("plugin.desk", "plugin.case_views", "plugin.afterwards"),
+        ("words", "names", "checklist", "rules", "notes", "ports", "store", "casework", "desk"),
     ),
     "workflow": (
         (
             "plugin.workflow", "plugin.docket", "plugin.asking", "plugin.annotation", "plugin.giving_up",
-            "plugin.reading",
+            "plugin.note_limit", "plugin.reading",
         ),
-        ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "store", "workflow"),
+        ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "progress", "store", "workflow"),
     ),
     "engine": (
         ("plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay", "plugin.housekeeping"),
@@ -49,6 +51,12 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "panel": (
         ("plugin.panel",),
         ("words", "log", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
+    ),
+    "case pages": (
+        ("plugin.case_pages",),
+        (
+            "words", "log", "http", "rules", "notes", "ports", "settings", "store", "desk", "panel", "case pages",
+        ),
     ),
     "events": (
         ("plugin.events", "plugin.event_search", "plugin.event_texts"),
@@ -60,21 +68,13 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "watching": (("plugin.watching",), ("words", "settings", "presence", "store", "metrics", "status")),
     "signatures": (("webhooks.signatures",), ("words",)),
     "webhooks": (
-        ("webhooks.answers", "webhooks.payloads", "webhooks.ticket_event", "webhooks.ticket_systems"),
+        (
+            "webhooks.answers", "webhooks.files", "webhooks.markers", "webhooks.payloads", "webhooks.ticket_event",
+            "webhooks.ticket_systems",
+        ),
         ("words", "ports", "http", "manifest", "webhooks"),
     ),
     "receiver": (("webhooks.receiver",), ("words", "ports", "log", "store")),
-    "generic": (
-        ("webhooks.generic",),
-        ("words", "ports", "http", "launch", "manifest", "signatures", "webhooks", "generic"),
-    ),
-    "request tracker": (
-        ("webhooks.request_tracker",),
-        (
-            "words", "ports", "http", "launch", "manifest", "options", "settings", "signatures", "webhooks",
-            "request tracker",
-        ),
-    ),
     "backups": (("plugin.backups",), ("words", "rules", "settings", "store", "casework")),
     "checking": (("plugin.checking",), ("words", "ports", "http", "settings", "presence", "store")),
     "serving": (("plugin.serving",), ("words", "settings", "log")),
@@ -82,9 +82,9 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "app": (
         ("plugin.app",),
         (
-            "words", "log", "manifest", "settings", "checklist", "notes", "ports", "tenants", "store", "casework",
-            "desk", "workflow", "engine", "http", "traffic", "panel", "events", "watching", "checking", "receiver",
-            "webhooks",
+            "words", "log", "language", "manifest", "settings", "checklist", "notes", "ports", "tenants", "store",
+            "casework", "desk", "workflow", "engine", "http", "traffic", "panel", "case pages", "events", "watching",
+            "checking", "receiver", "webhooks",
         ),
     ),
     "command": (
@@ -95,6 +95,17 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
 }  # fmt: skip
+
+SYSTEM = (
+    "words", "checklist", "ports", "http", "launch", "manifest", "options", "settings", "signatures", "webhooks",
+)  # fmt: skip
+"""What the folder of a ticket system may import besides its own; each is a layer, and none knows another."""
+
+LAYERS |= {
+    folder.name: ((f"webhooks.{folder.name}",), (*SYSTEM, folder.name))
+    for folder in sorted((ROOT / "webhooks").iterdir())
+    if (folder / "adapter.py").is_file()
+}
 
 
 def modules() -> list[str]:

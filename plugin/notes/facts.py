@@ -18,6 +18,15 @@ class AddressResult:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Happening:
+    """A line of the case's journal."""
+
+    at: datetime
+    actor: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
     """One case as it is now. Much of it was written by strangers; the templates show all of it as inert text."""
 
@@ -33,6 +42,10 @@ class Facts:
     escalate_after: datetime | None
     panel_url: str
     earlier_unblocks: int  # confirmed releases before this round
+    complained_at: datetime | None = None  # when it was heard that mail still fails
+    escalated_at: datetime | None = None
+    escalated_by: str = ""  # the agent who handed it to the Office 365 team
+    story: tuple[Happening, ...] = ()  # the journal, oldest first; of a long one the end
 
     @property
     def account(self) -> str:

@@ -17,7 +17,7 @@ from plugin.model import (
     SignIn,
     SignInState,
 )
-from plugin.notes.facts import AddressResult, Facts
+from plugin.notes.facts import AddressResult, Facts, Happening
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -68,6 +68,10 @@ def _full(state: CaseState, sending: Sending, sign_in: SignInState) -> Facts:
         escalate_after=NOON + timedelta(hours=24),
         panel_url="https://unblock.example.edu/panel/demo/1",
         earlier_unblocks=2,
+        complained_at=NOON,
+        escalated_at=NOON,
+        escalated_by="Ada (ada)",
+        story=(Happening(at=NOON, actor="m365-unblock", what="Asked Microsoft about sample@example.edu."),),
     )
 
 

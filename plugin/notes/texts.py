@@ -28,6 +28,7 @@ class NoteKind(StrEnum):
     RESULT = "result"
     EARLY_COMPLAINT = "early-complaint"
     FOLLOW_UP = "follow-up"
+    ESCALATION = "escalation"
     BULK_SENDER = "bulk-sender"
     NOT_ASKED = "not-asked"
     REPLY_NOT_SENT = "reply-not-sent"
@@ -61,6 +62,7 @@ TEMPLATES: Mapping[NoteKind, Mapping[CaseState, str]] = {
         CaseState.OVERDUE: "follow-up-overdue.html",
     },
     NoteKind.EARLY_COMPLAINT: dict.fromkeys(CaseState, "early-complaint.html"),
+    NoteKind.ESCALATION: dict.fromkeys(CaseState, "escalation.html"),
     NoteKind.BULK_SENDER: dict.fromkeys(CaseState, "bulk-sender.html"),
     NoteKind.NOT_ASKED: dict.fromkeys(CaseState, "not-asked.html"),
     NoteKind.REPLY_NOT_SENT: dict.fromkeys(CaseState, "reply-not-sent.html"),

@@ -2,7 +2,7 @@
 
 import gzip
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +10,9 @@ from pathlib import Path
 from flask import Response, request
 
 FOLDER = Path(__file__).parent / "static"
-NAMES = ("vendor/pico/pico.min.css", "vendor/htmx/htmx.min.js", "panel.css", "panel.js")
+STYLES = ("vendor/pico/pico.min.css", "panel.css")
+SCRIPTS = ("launch.js", "vendor/htmx/htmx.min.js", "times.js", "drafts.js", "panel.js")
+NAMES = STYLES + SCRIPTS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,9 +25,9 @@ class Asset:
     version: str
 
 
-def load() -> dict[str, Asset]:
-    """All of them by name."""
-    return {name: _read(FOLDER / name) for name in NAMES}
+def load(folder: Path = FOLDER, names: Sequence[str] = NAMES) -> dict[str, Asset]:
+    """Files of a folder by name; all of the panel's if none are named."""
+    return {name: _read(folder / name) for name in names}
 
 
 def _read(path: Path) -> Asset:
@@ -36,6 +38,18 @@ def _read(path: Path) -> Asset:
         media_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
         version=sha256(content).hexdigest()[:12],
     )
+
+
+def compressed(response: Response) -> Response:
+    """An answer in words, packed where the browser takes that.
+
+    Nothing secret stands in a view, so its length gives nothing away (BREACH, CVE-2013-3587): tokens go in headers.
+    """
+    if request.accept_encodings.quality("gzip") > 0 and response.mimetype == "text/html" and response.data:
+        response.set_data(gzip.compress(response.data, 5, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
+    return response
 
 
 def answer(assets: Mapping[str, Asset], name: str) -> Response:

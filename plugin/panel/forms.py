@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 
+from flask_babel import gettext as _
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from plugin.errors import PluginError
+
+SEEN = "-seen"
+"""The form field that tells which answer was shown; no field of a checklist's item has such an id."""
 
 
 class BadForm(PluginError):
@@ -49,22 +53,23 @@ def launch_token(body: object) -> str:
 
 def account(form: Mapping[str, str]) -> str:
     """The account an agent typed or chose."""
-    return _loaded(_ACCOUNT, form, "Type a NetID or a mail address of at most 320 characters.")["account"]
+    return _loaded(_ACCOUNT, form, _("Type a NetID or a mail address of at most 320 characters."))["account"]
 
 
 def reply(form: Mapping[str, str]) -> tuple[str, str]:
     """Kind and text of a reply to the customer."""
-    loaded = _loaded(_REPLY, form, "Not sent: the reply is longer than 10,000 characters, or incomplete.")
+    loaded = _loaded(_REPLY, form, _("Not sent: the reply is longer than 10,000 characters, or incomplete."))
     return loaded["kind"], loaded["text"]
 
 
-def answer(form: Mapping[str, str]) -> dict[str, str]:
-    """The answered fields of one checklist item."""
+def answer(form: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The answered fields of one checklist item, and which earlier answer the agent has seen."""
     try:
         loaded: dict[str, str] = _ANSWER.deserialize(dict(form))
     except ValidationError as error:
-        raise BadForm("Not saved: an answer may have 2,000 characters.") from error
-    return loaded
+        raise BadForm(_("Not saved: an answer may have 2,000 characters.")) from error
+    seen = loaded.pop(SEEN, "")
+    return loaded, seen
 
 
 def _loaded(schema: Schema, given: object, words: str) -> dict[str, str]:

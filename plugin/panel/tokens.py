@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+from flask_babel import gettext as _
 
 from plugin.errors import NotAllowed
 from plugin.model import Agent
@@ -21,7 +22,9 @@ AUDIENCE = "m365-unblock/panel-session"
 LIFE = timedelta(minutes=15)
 LONGEST = timedelta(minutes=60)
 
-_ENDED = "Your time in this panel is over. Reload the ticket to go on; what is saved stays saved."
+
+def _ended() -> str:
+    return str(_("Your time in this panel is over. Reload the ticket to go on; what is saved stays saved."))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +70,9 @@ def read(token: str, secret: bytes, now: datetime) -> Session:
             audience=AUDIENCE,
         )
     except (jwt.PyJWTError, RecursionError) as error:
-        raise NotAllowed(_ENDED) from error
+        raise NotAllowed(_ended()) from error
     if now.timestamp() >= claims["exp"]:
-        raise NotAllowed(_ENDED)
+        raise NotAllowed(_ended())
     return Session(
         agent=Agent.from_json(claims["agent"]),
         ticket=claims["ticket"],

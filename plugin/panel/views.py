@@ -1,36 +1,28 @@
-"""The panel's addresses: who may ask, what the desk is asked to do, and the fresh view in answer.
+"""The panel's addresses: the page, what it looks at, and what is done there (`plugin.panel.actions`).
 
 Every request but the page and the exchange needs the bearer of this very source and ticket, so there is nothing to
-forge across sites. A refused action is answered 409 (a bad form 422) with its words and the fresh view.
+forge across sites.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from flask import Blueprint, Response, abort, g, jsonify, make_response, request
+from flask import Blueprint, Response, abort, g, jsonify, request
+from flask_babel import gettext as _
 
 from plugin.desk import Desk
-from plugin.errors import NotAllowed, PluginError, StorageError
-from plugin.log import log
-from plugin.model import Role
-from plugin.notes.texts import ReplyKind
-from plugin.panel import assets, forms, tokens
-from plugin.panel.pages import Message, Pages
+from plugin.errors import NotAllowed, StorageError
+from plugin.panel import assets, forms
+from plugin.panel.actions import TICKET, Actions
+from plugin.panel.pace import Pace
+from plugin.panel.pages import Message, Pages, fingerprint
+from plugin.panel.sessions import Refused, Sessions, problem
 from plugin.panel.tokens import Session
 from plugin.ports import TicketSystem
 
 LARGEST_BODY = 128 * 1024  # a reply of 10,000 characters, however they are encoded
-
-
-class Refused(PluginError):
-    """A request that gets no view in answer."""
-
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.title = title
-        self.detail = detail
+SEEN = "X-Panel-Seen"
+"""The fingerprint of a view; a page that looks again tells the one it has, and gets nothing if that is still right."""
 
 
 class Panel:
@@ -49,31 +41,24 @@ class Panel:
         self._desk = desk
         self._sources = sources
         self._origins = origins
-        self._secret = secret
         self._pages = pages
-        self._clock = clock
+        self._sessions = Sessions(desk=desk, sources=sources, secret=secret, clock=clock)
+        self._actions = Actions(desk=desk, sessions=self._sessions, answer=self._answer)
+        self._pace = Pace(clock)
 
     def add_to(self, blue: Blueprint) -> None:
         """Give every handler its address."""
-        ticket, case = "/<source>/<ticket>", "/<source>/<ticket>/cases/<case_id>"
         # A source's name begins with a letter, so none can be "-".
         blue.add_url_rule("/-/<path:name>", "asset", self.asset)
-        blue.add_url_rule(ticket, "page", self.page)
-        blue.add_url_rule(f"{ticket}/session", "session", self.exchange, methods=["POST"])
-        blue.add_url_rule(f"{ticket}/view", "view", self.view)
-        blue.add_url_rule(f"{ticket}/cases", "open_case", self.open_case, methods=["POST"])
-        blue.add_url_rule(f"{case}/refresh", "refresh", self.refresh, methods=["POST"])
-        blue.add_url_rule(f"{case}/answers/<item>", "answer", self.answer, methods=["POST"])
-        blue.add_url_rule(f"{case}/unblock", "unblock", self.unblock, methods=["POST"])
-        blue.add_url_rule(f"{case}/rely/<earlier>", "rely", self.rely, methods=["POST"])
-        blue.add_url_rule(f"{case}/account", "choose", self.choose, methods=["POST"])
-        blue.add_url_rule(f"{case}/reply", "reply", self.reply, methods=["POST"])
+        blue.add_url_rule(TICKET, "page", self.page)
+        blue.add_url_rule(f"{TICKET}/session", "session", self.exchange, methods=["POST"])
+        blue.add_url_rule(f"{TICKET}/view", "view", self.view)
+        blue.add_url_rule(f"{TICKET}/look-up", "look_up", self.look_up)
+        self._actions.add_to(blue)
         blue.before_request(_limit_body)
         blue.after_request(self._finish)
-        blue.register_error_handler(Refused, _problem)
+        blue.register_error_handler(Refused, problem)
         blue.register_error_handler(StorageError, _not_stored)
-
-    # ── the page ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def asset(self, name: str) -> Response:
         """A style sheet or script."""
@@ -88,116 +73,33 @@ class Panel:
         return self._pages.shell(source, ticket), 200
 
     def exchange(self, source: str, ticket: str) -> Response:
-        """A launch token for a panel token, once."""
-        if source not in self._sources:
-            raise Refused(404, "Unknown ticket system", f"There is no ticket system “{source}” in the settings.")
-        now = self._clock()
-        try:
-            token = forms.launch_token(request.get_json(silent=True))
-            launch = self._sources[source].open_panel(token, ticket, now)
-            self._desk.use_launch(source, launch.jti, launch.expires_at)
-        except forms.BadForm as error:
-            raise Refused(422, "Unreadable request", str(error)) from error
-        except NotAllowed as error:
-            log("launch.refused", logging.WARNING, source=source, why=error)
-            raise Refused(403, "The panel was not opened", str(error)) from error
-        session = Session(agent=launch.agent, ticket=launch.ticket, launched_at=now)
-        return jsonify(token=tokens.issue(session, self._secret, now))
-
-    # ── looking and acting ───────────────────────────────────────────────────────────────────────────────────────
+        """A launch token for a panel token, once; with the first view, where HTML is asked for."""
+        session = self._sessions.launch(source, ticket)
+        if request.accept_mimetypes.best == "text/html":
+            return self._answer(session, 200, None)
+        return jsonify(token=g.renewed_panel_token)
 
     def view(self, source: str, ticket: str) -> Response:
-        """All cases of the ticket."""
-        return self._answer(self._session(source, ticket), 200, None)
+        """All cases of the ticket; 204 where the page that asks shows just these already."""
+        response = self._answer(self._sessions.of_request(source, ticket), 200, None)
+        if request.headers.get(SEEN) == response.headers[SEEN]:
+            response.set_data(b"")
+            response.status_code = 204
+        return response
 
-    def open_case(self, source: str, ticket: str) -> Response:
-        """A case by hand."""
-
-        def do(session: Session) -> None:
-            self._desk.open_case(source, ticket, forms.account(request.form), session.agent)
-
-        return self._act(source, ticket, "open", do, "Opened.")
-
-    def refresh(self, source: str, ticket: str, case_id: str) -> Response:
-        """The account read again."""
-
-        def do(session: Session) -> None:
-            if session.agent.role is Role.VIEWER:
-                raise NotAllowed("You are signed in as a viewer; only agents may do this.")
-            self._desk.refresh(self._desk.case(source, ticket, case_id), session.agent)
-
-        return self._act(source, ticket, f"case-{case_id}", do, "Read again just now.")
-
-    def answer(self, source: str, ticket: str, case_id: str, item: str) -> Response:
-        """One item of the checklist answered, or its answer taken back."""
-
-        def do(session: Session) -> None:
-            case = self._desk.case(source, ticket, case_id)
-            self._desk.answer(case, item, forms.answer(request.form), session.agent)
-
-        return self._act(source, ticket, f"item-{case_id}-{item}", do)
-
-    def unblock(self, source: str, ticket: str, case_id: str) -> Response:
-        """Unblock pressed and confirmed."""
-
-        def do(session: Session) -> None:
-            self._desk.unblock(self._desk.case(source, ticket, case_id), session.agent)
-
-        return self._act(source, ticket, f"case-{case_id}", do)
-
-    def rely(self, source: str, ticket: str, case_id: str, earlier: str) -> Response:
-        """An earlier checklist relied on."""
-
-        def do(session: Session) -> None:
-            self._desk.rely_on(self._desk.case(source, ticket, case_id), earlier, session.agent)
-
-        return self._act(source, ticket, f"case-{case_id}", do)
-
-    def choose(self, source: str, ticket: str, case_id: str) -> Response:
-        """The account of an unclear case."""
-
-        def do(session: Session) -> None:
-            case = self._desk.case(source, ticket, case_id)
-            self._desk.choose_account(case, forms.account(request.form), session.agent)
-
-        return self._act(source, ticket, f"case-{case_id}", do)
-
-    def reply(self, source: str, ticket: str, case_id: str) -> Response:
-        """The reply to the customer, as the agent saw and perhaps edited it."""
-
-        def do(session: Session) -> None:
-            case = self._desk.case(source, ticket, case_id)
-            kind, text = forms.reply(request.form)
-            if kind not in set(ReplyKind):
-                raise forms.BadForm("Not sent: there is no such reply.")
-            self._desk.send_reply(case, ReplyKind(kind), text, session.agent)
-
-        return self._act(source, ticket, f"reply-{case_id}", do)
+    def look_up(self, source: str, ticket: str) -> Response:
+        """An account as it is now, before an agent decides on it. Changes nothing."""
+        session = self._sessions.of_request(source, ticket)
+        case_id, decides = request.args.get("case", ""), "only" not in request.args
+        try:
+            account = forms.account(request.args)
+            self._pace.look_up(session.agent)
+            found = self._desk.look_up(source, ticket, account, session.agent)
+        except (forms.BadForm, NotAllowed) as error:
+            return Response(self._pages.not_found(str(error)))
+        return Response(self._pages.found(source=source, ticket=ticket, found=found, case_id=case_id, decides=decides))
 
     # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _session(self, source: str, ticket: str) -> Session:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise Refused(401, "Not signed in", "Open the panel from the ticket: reload the ticket.")
-        try:
-            session = tokens.read(token.strip(), self._secret, self._clock())
-        except NotAllowed as error:
-            raise Refused(401, "Signed out", str(error)) from error
-        if (session.agent.source, session.ticket) != (source, ticket):
-            raise Refused(403, "Another ticket", "This panel was opened for another ticket: reload the ticket.")
-        g.renewed_panel_token = tokens.issue(session, self._secret, self._clock())
-        return session
-
-    def _act(self, source: str, ticket: str, place: str, action: Callable[[Session], None], done: str = "") -> Response:
-        session = self._session(source, ticket)
-        try:
-            _patiently(action, session)
-        except forms.BadForm as error:
-            return self._answer(session, 422, Message(place=place, text=str(error), is_refusal=True))
-        except NotAllowed as error:
-            return self._answer(session, 409, Message(place=place, text=str(error), is_refusal=True))
-        return self._answer(session, 200, Message(place=place, text=done, is_refusal=False) if done else None)
 
     def _answer(self, session: Session, status: int, message: Message | None) -> Response:
         source, ticket = session.agent.source, session.ticket
@@ -210,7 +112,7 @@ class Panel:
             replies={view.case.id: self._desk.reply_text(view.reply) for view in cases if view.reply},
             message=message,
         )
-        return Response(html, status=status)
+        return Response(html, status=status, headers={SEEN: fingerprint(html)})
 
     def _finish(self, response: Response) -> Response:
         source = (request.view_args or {}).get("source", "")
@@ -224,27 +126,13 @@ class Panel:
         response.headers.setdefault("Cache-Control", "no-store")
         if "renewed_panel_token" in g:
             response.headers["X-Panel-Token"] = g.renewed_panel_token
-        return response
-
-
-def _patiently(action: Callable[[Session], None], session: Session) -> None:
-    """Twice where somebody else changed the case in the same moment: every action looks at the case anew."""
-    try:
-        action(session)
-    except StorageError:
-        action(session)
+        return assets.compressed(response)
 
 
 def _limit_body() -> None:
     request.max_content_length = LARGEST_BODY
 
 
-def _problem(error: Refused) -> Response:
-    body = jsonify(title=error.title, detail=error.detail, status=error.status)
-    return make_response(body, error.status, {"Content-Type": "application/problem+json"})
-
-
 def _not_stored(_error: StorageError) -> Response:
-    return _problem(
-        Refused(503, "Not saved", "Not saved: the database did not take it, or somebody was quicker. Try again.")
-    )
+    words = _("Not saved: the database did not take it, or somebody was quicker. Try again.")
+    return problem(Refused(503, "Not saved", words))

@@ -19,8 +19,18 @@ from plugin.rules.asking import (
     still_listed,
     watch,
 )
-from plugin.rules.clock import CLOCK_ENDS, ClockEnd, at_clock_end
-from plugin.rules.gate import LIMIT_REACHED, Gate, gate
+from plugin.rules.clock import (
+    CLOCK_ENDS,
+    ESCALATING,
+    ClockEnd,
+    at_clock_end,
+    is_clock_over,
+    is_complaint_due,
+    may_complain,
+    may_escalate,
+)
+from plugin.rules.gate import Gate, gate
+from plugin.rules.kept import kept
 from plugin.rules.reading import (
     SUPPORT_ONLY,
     after_reading,
@@ -50,7 +60,7 @@ __all__ = [
     "ALL_CLEAR",
     "ANSWERING",
     "CLOCK_ENDS",
-    "LIMIT_REACHED",
+    "ESCALATING",
     "OVER",
     "PRESSING",
     "PUT_BACK",
@@ -74,9 +84,14 @@ __all__ = [
     "first_state",
     "gate",
     "is_answering",
+    "is_clock_over",
+    "is_complaint_due",
     "is_new_block",
+    "kept",
     "latest",
     "may_ask_again",
+    "may_complain",
+    "may_escalate",
     "may_rely_on",
     "moved",
     "outcome",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from plugin.model import AccountStatus, Candidate, Confidence, Finding, Origin
+from plugin.rules.kept import kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,17 +32,19 @@ def settle(
     """
     names = tuple(dict.fromkeys(candidate.account for candidate in finding.candidates))
     if finding.confidence is Confidence.UNSURE:
-        return Unclear(question="The ticket may be about a blocked sender, but that is not sure.", candidates=names)
+        return Unclear(
+            question=kept("The ticket may be about a blocked sender, but that is not sure."), candidates=names
+        )
     if not names:
-        return Unclear(question="The ticket names no account of ours.", candidates=())
+        return Unclear(question=kept("The ticket names no account of ours."), candidates=())
     reported, written, asking = (_accounts(finding.candidates, origin, known) for origin in Origin)
     if opened_by_agent:
         asking = {}  # an agent who writes for a customer is not the one whose mail fails
     named = reported or written
     if len(named) > 1:
-        return Unclear(question="Several accounts are named.", candidates=names)
+        return Unclear(question=kept("Several accounts are named."), candidates=names)
     if not named and not asking:
-        return Unclear(question="None of the addresses belongs to an account that is known.", candidates=names)
+        return Unclear(question=kept("None of the addresses belongs to an account that is known."), candidates=names)
     if named and not opened_by_agent and set(named) != set(asking):
         return Unclear(question=_disagreement(asking), candidates=names)
     return Settled(status=next(iter((named or asking).values())))
@@ -57,5 +60,5 @@ def _accounts(
 
 def _disagreement(asking: Mapping[str, AccountStatus]) -> str:
     if not asking:
-        return "The requester's own address belongs to no account; the account is only named in what they sent."
-    return "The account named is not the requester's. A colleague may be reporting, or the report may be forged."
+        return kept("The requester's own address belongs to no account; the account is only named in what they sent.")
+    return kept("The account named is not the requester's. A colleague may be reporting, or the report may be forged.")

@@ -7,6 +7,7 @@ from enum import Enum
 from hashlib import sha256
 
 from plugin.model import AccountStatus, Answer, Asking, BlockedAddress, Case, CaseState, Sending
+from plugin.rules.kept import kept
 from plugin.rules.states import AFTER_ASKING, PRESSING
 
 CATCHING_UP = timedelta(hours=24)
@@ -88,7 +89,7 @@ def may_ask_again(before: Asking, press: str, from_state: CaseState, *, seen_at:
     return decided and before.answer is not Answer.LIMIT
 
 
-PUT_BACK = (
+PUT_BACK = kept(
     "The databases were put back from a backup: an unblock that was asked after it was made is not known here. "
     "Look in the admin site before you press Unblock."
 )
@@ -113,15 +114,18 @@ RESULTS = {
     Watch.RELEASED: (CaseState.UNBLOCKED, ""),
     Watch.NEW_BLOCK: (
         CaseState.CHECKLIST_OPEN,
-        "Microsoft has listed another block since; go through the checklist again.",
+        kept("Microsoft has listed another block since; go through the checklist again."),
     ),
-    Watch.NOT_ALL_ASKED: (CaseState.READY, "Not every address could be asked about. Press Unblock for the rest."),
-    Watch.STILL_BLOCKED: (CaseState.STILL_BLOCKED, "Microsoft was asked, but still lists the account."),
+    Watch.NOT_ALL_ASKED: (
+        CaseState.READY,
+        kept("Not every address could be asked about. Press Unblock for the rest."),
+    ),
+    Watch.STILL_BLOCKED: (CaseState.STILL_BLOCKED, kept("Microsoft was asked, but still lists the account.")),
     Watch.OUTCOME_UNKNOWN: (
         CaseState.OUTCOME_UNKNOWN,
-        "Microsoft was asked, but no clear answer came. Look in the admin site before you press Unblock again.",
+        kept("Microsoft was asked, but no clear answer came. Look in the admin site before you press Unblock again."),
     ),
-    Watch.REFUSED: (CaseState.REFUSED, "Microsoft's side refused the unblock."),
+    Watch.REFUSED: (CaseState.REFUSED, kept("Microsoft's side refused the unblock.")),
 }
 """The state and the reason that each end of the watching leads to."""
 

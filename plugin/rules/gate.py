@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
 from plugin import checklist as checklists
 from plugin.checklist import Checklist
 from plugin.model import AccountStatus, Agent, Case, GivenAnswer, Role, Sending, SignIn
 from plugin.rules.answers import values_of
 from plugin.rules.reading import refers_to_security
 from plugin.rules.states import PRESSING
-
-LIMIT_REACHED = "Microsoft refuses to unblock this account again; only Microsoft Support can release it."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +41,7 @@ def gate(
     reasons = [
         *_against_agent(agent),
         *_against_state(case),
-        *([LIMIT_REACHED] if is_limit_reached else []),
+        *([limit_reached()] if is_limit_reached else []),
         *_against_reading(case.status, compromise_reasons, while_sign_in_disabled),
     ]
     if case.status is not None:
@@ -48,29 +49,42 @@ def gate(
     return Gate(reasons=tuple(reasons))
 
 
+def limit_reached() -> str:
+    """Why nobody here can release an account that was unblocked too often."""
+    words: str = _("Microsoft refuses to unblock this account again; only Microsoft Support can release it.")
+    return words
+
+
 def _against_agent(agent: Agent) -> list[str]:
     if agent.role is Role.VIEWER:
-        return ["You are signed in as a viewer; only agents may answer the checklist and unblock."]
-    return [] if agent.login else ["The ticket system did not say who you are."]
+        return [_("You are signed in as a viewer; only agents may answer the checklist and unblock.")]
+    return [] if agent.login else [_("The ticket system did not say who you are.")]
 
 
 def _against_state(case: Case) -> list[str]:
-    return [] if case.state in PRESSING else [f"The case is “{case.state}”; there is nothing to unblock now."]
+    if case.state in PRESSING:
+        return []
+    return [_("The case is “%(state)s”; there is nothing to unblock now.", state=_(case.state.value))]
 
 
 def _against_reading(
     status: AccountStatus | None, compromise_reasons: Sequence[str], while_sign_in_disabled: bool
 ) -> list[str]:
     if status is None or status.sending is Sending.UNKNOWN:
-        return ["The sending status could not be read, so nobody knows whether the account is blocked."]
+        return [_("The sending status could not be read, so nobody knows whether the account is blocked.")]
     if status.sending is Sending.NOT_BLOCKED:
-        return ["Microsoft does not list the account as blocked."]
+        return [_("Microsoft does not list the account as blocked.")]
     if status.sign_in.state is SignIn.UNKNOWN:
-        return [f"Whether the sign-in is disabled could not be read. {status.failure}".strip()]
+        return [" ".join((_("Whether the sign-in is disabled could not be read."), status.failure)).strip()]
     if refers_to_security(status, compromise_reasons):
-        return [f"The sign-in is disabled: {status.sign_in.reason}. Do not re-enable it; refer to Security."]
+        return [
+            _(
+                "The sign-in is disabled: %(reason)s. Do not re-enable it; refer to Security.",
+                reason=status.sign_in.reason,
+            )
+        ]
     if status.sign_in.state is SignIn.DISABLED and not while_sign_in_disabled:
-        return ["The sign-in is still disabled. Enable it first in your site's own tool, then refresh."]
+        return [_("The sign-in is still disabled. Enable it first in your site's own tool, then refresh.")]
     return []
 
 
@@ -84,4 +98,10 @@ def _against_checklist(
     missing = checklists.missing(checklist, values, sign_in=status.sign_in)
     if relied or not missing:
         return []
-    return [f"{len(missing)} of the checklist's required items are not answered yet."]
+    return [
+        ngettext(
+            "%(num)s of the checklist's required items is not answered yet.",
+            "%(num)s of the checklist's required items are not answered yet.",
+            len(missing),
+        )
+    ]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from plugin.model import AccountStatus, Asking, Case, CaseState, Finding, Label, Sending, SignIn
 from plugin.rules.answers import counts_from, latest
 from plugin.rules.asking import is_new_block
+from plugin.rules.kept import kept
 from plugin.rules.states import AFTER_ASKING, AFTER_RELEASE, ALL_CLEAR, ANSWERING, SEEMED_OVER
 
 SUPPORT_ONLY = frozenset({"5.7.501", "5.7.502", "5.7.503"})  # banned senders; facts: Exchange Online NDR codes
@@ -17,7 +18,7 @@ def first_state(
 ) -> tuple[CaseState, str]:
     """The state of a case after its account was read, and why, in words for agents."""
     if status.sending is Sending.UNKNOWN:
-        return CaseState.RECEIVED, status.failure or "The sending status could not be read."
+        return CaseState.RECEIVED, status.failure or kept("The sending status could not be read.")
     if status.sending is Sending.BLOCKED:
         if refers_to_security(status, compromise_reasons):
             return CaseState.REFER_TO_SECURITY, f"The sign-in is disabled: {status.sign_in.reason}."
@@ -27,16 +28,16 @@ def first_state(
 
 def _state_of_unlisted(finding: Finding | None) -> tuple[CaseState, str]:
     if finding is not None and finding.label is Label.TENANT_BLOCKED:
-        return CaseState.TENANT_BLOCKED, "Microsoft refuses the whole organisation, not this account."
+        return CaseState.TENANT_BLOCKED, kept("Microsoft refuses the whole organisation, not this account.")
     if finding is not None and finding.label is Label.SENDING_LIMIT:
-        return CaseState.SENDING_LIMIT, "A sending limit was reached; the account is not blocked."
+        return CaseState.SENDING_LIMIT, kept("A sending limit was reached; the account is not blocked.")
     if finding is not None and finding.code in SUPPORT_ONLY:
         return (
             CaseState.NEEDS_PERSON,
             f"The bounce says {finding.code} (banned sender), but the account is not on Microsoft's list: "
             "only Microsoft Support can release it.",
         )
-    return CaseState.NOT_BLOCKED, "Microsoft does not list the account as blocked."
+    return CaseState.NOT_BLOCKED, kept("Microsoft does not list the account as blocked.")
 
 
 def refers_to_security(status: AccountStatus, compromise_reasons: Sequence[str]) -> bool:
@@ -55,12 +56,12 @@ def after_reading(
         return case.state, case.reason
     if case.state in AFTER_RELEASE or case.state in AFTER_ASKING:
         if is_new_block(status, askings):
-            return CaseState.CHECKLIST_OPEN, "Microsoft has listed the account again since; this is a new block."
+            return CaseState.CHECKLIST_OPEN, kept("Microsoft has listed the account again since; this is a new block.")
         if case.state in AFTER_ASKING and status.sending is Sending.NOT_BLOCKED:
             return CaseState.UNBLOCKED, ""
         if case.state in AFTER_RELEASE and status.sending is Sending.BLOCKED:
             state = CaseState.STILL_BLOCKED if case.state is CaseState.UNBLOCKED else CaseState.OVERDUE
-            return state, "Microsoft lists the account by the same block again; the release did not hold."
+            return state, kept("Microsoft lists the account by the same block again; the release did not hold.")
         return case.state, case.reason
     return first_state(case.finding, status, compromise_reasons)
 
@@ -107,7 +108,8 @@ def entered(case: Case, state: CaseState, reason: str, *, follow_up_after: timed
     """The case in a state, with the clock of a release started or a new round opened where that is what it means."""
     changed = replace(case, state=state, reason=reason)
     if state is CaseState.UNBLOCKED and case.state is not CaseState.UNBLOCKED:
-        return replace(changed, unblocked_at=now, escalate_after=now + follow_up_after, complained_at=None)
+        begun = replace(changed, unblocked_at=now, escalate_after=now + follow_up_after, complained_at=None)
+        return replace(begun, escalated_at=None, escalated_by="")
     if state is CaseState.STILL_BLOCKED and case.state is CaseState.UNBLOCKED:
         return replace(changed, unblocked_at=None, escalate_after=None, complained_at=None)
     if state is CaseState.CHECKLIST_OPEN and case.state in SEEMED_OVER:
@@ -117,6 +119,8 @@ def entered(case: Case, state: CaseState, reason: str, *, follow_up_after: timed
             answers_after=latest(case.answers_after, now),
             escalate_after=None,
             complained_at=None,
+            escalated_at=None,
+            escalated_by="",
             relied_on="",
         )
     return changed

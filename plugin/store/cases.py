@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import CompoundSelect, Connection, Engine, Row, Select, delete, insert, select, union, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import StorageError
@@ -75,7 +75,7 @@ class CaseStore:
         except SQLAlchemyError as error:
             raise StorageError(f"the cases database did not take a change ({type(error).__name__})") from error
 
-    def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
+    def _all(self, query: Select[Any] | CompoundSelect[Any]) -> Sequence[Row[Any]]:
         try:
             with self._reading.connect() as connection:
                 return connection.execute(query).all()
@@ -92,12 +92,11 @@ class CaseStore:
         query = select(schema.cases).where(table.source == source, table.ticket == ticket)
         return tuple(self._cases(query.order_by(table.created_at, table.id)))
 
-    def cases_of_account(self, account: str) -> tuple[Case, ...]:
-        """All cases of one account, newest first."""
+    def cases_of_account(self, account: str, *, limit: int | None = None) -> tuple[Case, ...]:
+        """All cases of one account, or so many, newest first."""
         table = schema.cases.c
-        return tuple(
-            self._cases(select(schema.cases).where(table.account == account).order_by(table.created_at.desc()))
-        )
+        query = select(schema.cases).where(table.account == account).order_by(table.created_at.desc())
+        return tuple(self._cases(query.limit(limit)))
 
     def cases_in(self, states: Collection[CaseState]) -> tuple[Case, ...]:
         """All cases in these states, oldest first."""
@@ -125,12 +124,11 @@ class CaseStore:
         A listed key need be none of the account's addresses as the tenant tells them now.
         """
         table = schema.askings.c
-        rows = self._all(
-            select(schema.askings)
-            .where(table.tenant == tenant, or_(table.account == account, table.address.in_(addresses)))
-            .order_by(table.asked_at)
-        )
-        return tuple(_asking(row) for row in rows)
+        # Each way by its own index: with OR between them SQLite reads all that was ever asked of the tenant, as it does
+        # where it could take the tenant alone for a way.
+        by_account = select(schema.askings).where(table.account == account, table.tenant.concat("") == tenant)
+        by_address = select(schema.askings).where(table.tenant == tenant, table.address.in_(addresses))
+        return tuple(_asking(row) for row in self._all(union(by_account, by_address).order_by("asked_at")))
 
     def askings_of_case(self, case: Case) -> tuple[Asking, ...]:
         """What was asked on this case in its current round."""
@@ -152,6 +150,18 @@ class CaseStore:
     def note(self, key: str) -> SentNote | None:
         """A note that is meant to be on a ticket; None if it never was meant to be."""
         return next(iter(self._notes(select(schema.written).where(schema.written.c.key == key))), None)
+
+    def internal_notes_sent(self, source: str, ticket: str, since: datetime) -> tuple[datetime, ...]:
+        """When internal notes last went on their way to a ticket, whichever case they are of; oldest first."""
+        table, case = schema.written.c, schema.cases.c
+        query = (
+            select(table.sent_at)
+            .join_from(schema.written, schema.cases, table.case == case.id)
+            .where(case.source == source, case.ticket == ticket, table.sent_at > since)
+            .where(table.visibility == Visibility.INTERNAL.value)
+            .order_by(table.sent_at)
+        )
+        return tuple(row.sent_at for row in self._all(query))
 
     def _notes(self, query: Select[Any]) -> tuple[SentNote, ...]:
         return tuple(
@@ -205,16 +215,18 @@ class Change:
             raise Stale(f"case {case.id} was changed by somebody else in between")
         return changed
 
-    def save_answer(self, case_id: str, answer: GivenAnswer) -> None:
-        """Write one answer over an earlier one to the same item."""
-        self.drop_answer(case_id, answer.item)
+    def save_answer(self, case_id: str, answer: GivenAnswer, *, over: GivenAnswer | None = None) -> bool:
+        """Write one answer, in place of that one; False if by now another one is there, which stays."""
+        if over is not None and not self.drop_answer(case_id, over):
+            return False
         row = {field.name: getattr(answer, field.name) for field in fields(answer)}
-        self._connection.execute(insert(schema.answers).values(case=case_id, **row))
+        return insert_new(self._connection, schema.answers, {"case": case_id, **row})
 
-    def drop_answer(self, case_id: str, item: str) -> None:
-        """Take an answer back."""
-        table = schema.answers
-        self._connection.execute(delete(table).where(table.c.case == case_id, table.c.item == item))
+    def drop_answer(self, case_id: str, answer: GivenAnswer) -> bool:
+        """Take an answer back; False if it is no longer there."""
+        table = schema.answers.c
+        is_that = (table.case == case_id, table.item == answer.item, table.answered_at == answer.answered_at)
+        return self._connection.execute(delete(schema.answers).where(*is_that)).rowcount == 1
 
     def ask(self, asking: Asking) -> bool:
         """Record that an address is about to be asked for; False if this block of it was asked for before."""
@@ -335,17 +347,29 @@ def _is_asking(table: Any, asking: Asking) -> tuple[Any, ...]:
 
 def _case_row(case: Case) -> dict[str, Any]:
     row = {field.name: getattr(case, field.name) for field in fields(case)}
-    return row | {
-        "state": case.state.value,
-        "finding": finding_row(case.finding),
-        "status": status_row(case.status),
-        "candidates": list(case.candidates),
-    }
+    return (
+        row
+        | _of_lists(case)
+        | {
+            "state": case.state.value,
+            "finding": finding_row(case.finding),
+            "status": status_row(case.status),
+            "candidates": list(case.candidates),
+        }
+    )
+
+
+def _of_lists(case: Case) -> dict[str, str]:
+    """The columns of `schema.OF_LISTS`; a cause that is known stays."""
+    if case.status is None:
+        return {}
+    causes = [blocked.cause.value for blocked in case.status.blocked]
+    return {"address": case.status.primary_address.lower()[:320]} | ({"cause": causes[0]} if causes else {})
 
 
 def case_in(row: Row[Any]) -> Case:
     """The case in a row."""
-    values = dict(row._mapping)
+    values = {name: value for name, value in row._mapping.items() if name not in schema.OF_LISTS}
     values["state"] = CaseState(values["state"])
     values["finding"] = finding_of(values["finding"])
     values["status"] = status_of(values["status"])

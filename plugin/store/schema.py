@@ -32,9 +32,20 @@ cases = Table(
     Column("complained_at", Moment),
     Column("answers_after", Moment),
     Column("relied_on", String(32), nullable=False),
+    Column("escalated_at", Moment),
+    Column("escalated_by", Words(500), nullable=False, server_default=EMPTY),
+    Column("ticket_url", String(500), nullable=False, server_default=EMPTY),
+    # What lists and pictures ask for; not read with a case (`OF_LISTS`).
+    Column("address", String(320), nullable=False, server_default=EMPTY),
+    Column("cause", String(80), nullable=False, server_default=EMPTY),
     Index("cases_by_ticket", "source", "ticket"),
     Index("cases_by_account", "account", "created_at"),
+    Index("cases_by_state", "state", "created_at", "id", "source"),
+    Index("cases_by_address", "address"),
 )
+
+OF_LISTS = frozenset({"address", "cause"})
+"""Columns that repeat a part of a reading: the primary address, and why Microsoft blocked, also once that is over."""
 
 answers = Table(
     "answers",
@@ -68,6 +79,7 @@ askings = Table(
     Column("released_at", Moment),
     # Rule 4: one row for one block of one address, across all tickets.
     UniqueConstraint("tenant", "address", "block", name="asked_once"),
+    Index("askings_by_agent", "agent", "case"),
 )
 
 written = Table(

@@ -88,7 +88,9 @@ class Agents:
                 "",
                 agent,
                 case.ticket,
-                lambda front, item=item, form=form: front.answer(self._now(case), item.id, form, agent),
+                lambda front, item=item, form=form: front.answer(
+                    self._now(case), item.id, form, agent, seen=view.seen.get(item.id, "")
+                ),
             )
             kept = self.sim.web.parts.casework.store.answers(case.id)
             if any(row.item == item.id and row.answered_at >= begun for row in kept):  # also where no answer came

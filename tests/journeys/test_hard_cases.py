@@ -56,7 +56,8 @@ def test_what_closes_the_gate_between_two_addresses_keeps_the_second_from_being_
         badger.stated = "Unknown"
     else:
         with world.store.change() as change:
-            change.drop_answer(case.id, "password-changed")
+            given = next(row for row in world.store.answers(case.id) if row.item == "password-changed")
+            assert change.drop_answer(case.id, given)
     world.tenant_faults.throttled = ""
     world.pass_time(seconds=60)
     assert world.asked() == [BUCKY]
@@ -305,6 +306,15 @@ def test_a_chosen_account_that_a_later_event_could_not_read_is_read_until_it_can
     assert world.ticket(ticket)["fields"]["Sending Status"] == "Blocked"
     (_, note) = world.notes(ticket)
     assert "Bucky Badger" in note
+
+
+def test_readings_that_fail_while_it_is_watched_are_no_release(world: Any) -> None:
+    ticket, _ = pressed(world)
+    world.tenant_faults.is_down = True
+    world.pass_time(minutes=90)
+    assert world.only_case(ticket, CaseState.OUTCOME_UNKNOWN).unblocked_at is None
+    assert world.ticket(ticket)["fields"]["Sending Status"] == "Unknown"
+    assert not [note for note in world.notes(ticket) if "reads “Not Blocked”" in note]
 
 
 # ── rule 5: the clock ────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from plugin.app import Parts
+from plugin.demo.exchange import certificates
 from plugin.errors import SettingsError
 from plugin.settings import Settings, duration, load
 
@@ -27,6 +28,8 @@ token = "tenant-token-0123456789"
 """
 DESK = "M365_UNBLOCK__SOURCES__MAIN_DESK__"
 
+IDS = 'tenant_id = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"\nclient_id = "6fa459ea-ee8a-3ca4-894e-db77e160355e"\n'
+LONG = "SECRET-0123456789-0123456789"
 Read = Callable[..., Settings]
 
 
@@ -60,6 +63,11 @@ def without(line: str) -> str:
 def changed(line: str, instead: str) -> str:
     """The good settings with another line instead of the one that begins like this."""
     return "\n".join(instead if kept.startswith(line) else kept for kept in GOOD.splitlines())
+
+
+def exchange(lines: str) -> str:
+    """The good settings with Exchange Online beside what they have."""
+    return f'{GOOD}[mail_tenants.exo]\nsystem = "exchange_online"\n{lines}\n'
 
 
 # ── what is taken ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -294,6 +302,26 @@ def test_a_wrong_value_in_the_environment_is_refused(
         (GOOD + '[store]\ncases_url = "sqlite:///:memory:"', "[store] cases_url: name a file"),
         (GOOD.replace('"generic"', '"genric"'), "did you mean 'generic'?"),
         (GOOD.replace('"account_admin"', '"exchange"'), "mail_tenants.campus.system: 'exchange' is not one of"),
+        (
+            exchange('tenant_id = "example.onmicrosoft.com"'),
+            "[mail_tenants.exo] tenant_id: not of the right form, such",
+        ),
+        (exchange(IDS), "[mail_tenants.exo]: set certificate_file, or client_secret_file instead, and not both"),
+        (exchange(IDS + f'certificate = "x"\nclient_secret = "{LONG}"'), "and not both"),
+        (exchange(IDS + 'certificate = "x"'), "[mail_tenants.exo] certificate: no private key in it can be read"),
+        (exchange(IDS + 'certificate_file = "none.pem"'), "[mail_tenants.exo] certificate_file: cannot read"),
+        (exchange(IDS + 'cloud = "mars"'), "[mail_tenants.exo] cloud: not of the right form, such as worldwide ("),
+        (
+            exchange(IDS + 'graph_url = "http://graph.example"'),
+            "graph_url: not of the right form, such as https://graph",
+        ),
+        (exchange(IDS + 'exchange_scope = "x"'), "exchange_scope: not of the right form, such as https://outlook"),
+        (exchange(IDS + 'exchange_hosts = ["*"]'), "exchange_hosts, entry 1: not of the right form, such as office365"),
+        (exchange(IDS + 'secret = "x"'), "there is no such setting; did you mean"),
+        (
+            exchange(IDS + f'client_secret = "{LONG}"\nsign_in_from = "elsewhere"'),
+            "[mail_tenants.exo] sign_in_from: there is no mail tenant 'elsewhere'; there are campus, exo",
+        ),
         (GOOD + "[organisation]", "is not proper TOML"),
         (GOOD + "x = ", "is not proper TOML"),
     ],
@@ -378,7 +406,10 @@ SECRET = re.compile("SECRET|8675309")
         changed("api_url", 'api_url = "htps://user:SECRET@desk.example.edu"'),
         changed("api_url", 'api_url = "https://desk.example.edu?token=SECRET"'),
         changed("url", 'url = "https://user:SECRET@desk.example.edu"'),
-        GOOD + '[mail_tenants.second]\nsystem = "account_admin"\nurl = "https://x"\ntoken = "SECRET-0123456789"',
+        GOOD + '[mail_tenants.second]\nsystem = "account_admin"\nurl = "x"\ntoken = "SECRET-0123456789"',
+        f'{GOOD}[mail_tenants.b]\nsystem = "exchange_online"\n{IDS}client_secret = "SECRET"',
+        f'{GOOD}[mail_tenants.b]\nsystem = "exchange_online"\n{IDS}certificate = "SECRET"',
+        f'{GOOD}[mail_tenants.b]\nsystem = "exchange_online"\n{IDS}certificate = "{LONG}"\nclient_secret = "{LONG}"',
         GOOD + '[panel]\nsecret = "SECRET"',
         GOOD + "[panel]\nsecret = 8675309",
         'panel = "SECRET"\n' + GOOD,
@@ -455,6 +486,18 @@ def test_a_broken_checklist_or_template_is_said_before_anything_runs(
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "status-blocked.html").write_text("Blocked\n{% if %}\n")
     assert said.format(folder=tmp_path) in refusal(GOOD + more)
+
+
+def test_tenants_that_serve_side_by_side_are_one_and_others_are_several(read: Read) -> None:
+    beside = exchange(f'{IDS}client_secret = "{LONG}"\nsign_in_from = "campus"')
+    assert Parts(read(beside)).tenant.name == "exo"
+    assert Parts(read(exchange(f'{IDS}client_secret = "{LONG}"'))).tenant.name == "campus, exo"
+    assert read(beside).mail_tenants["exo"]["cloud"] == "worldwide"
+
+
+def test_certificate_comes_from_its_file(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "application.pem").write_text(certificates.for_application()[0])
+    assert Parts(read(exchange(f'{IDS}certificate_file = "application.pem"'))).tenant.name == "campus, exo"
 
 
 @pytest.mark.parametrize(

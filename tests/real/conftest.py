@@ -47,8 +47,14 @@ STORIES = {
     "hostile": "Hostile Tile",
     "widths": "Willa Dths",
     "axe": "Axel Exe",
+    "disagree": "Dis Agree",
+    "drafts": "Drew Aft",
+    "zones": "Zoe Ones",
 }
 """Each story's own account, by NetID."""
+
+HASTY_STORIES = {"late": "Lara Ate", "early": "Earl Y", "unsure": "Una Sure"}
+"""Those on the stage where a day takes seconds."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -76,6 +82,29 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage") / "demo"
     with Stage(folder, (0, 0, 0), accounts=accounts, settles_after=5, follow_up_after="24h") as stage:
         yield stage
+
+
+@pytest.fixture(scope="session")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Another stage: the 24 hours take 25 seconds, the watch ends after 3, and Una's unblock is answered 500."""
+    accounts = {netid: _account(netid, name) for netid, name in HASTY_STORIES.items()}
+    folder = tmp_path_factory.mktemp("hasty") / "demo"
+    with Stage(folder, (0, 0, 0), accounts=accounts, settles_after=1, follow_up_after="25s", recheck_for="3s") as stage:
+        _spoil(stage)
+        yield stage
+
+
+def _spoil(stage: Stage) -> None:
+    good = stage.tenant_app.wsgi_app
+
+    def spoiled(environ: Any, start_response: Any) -> Any:
+        path = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] == "POST" and path.endswith("/unblock") and "/unsure" in path:
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
+            return [b"out of order"]
+        return good(environ, start_response)
+
+    stage.tenant_app.wsgi_app = spoiled  # type: ignore[method-assign]
 
 
 MARKUP = """<img src="/x" onerror="alert('hacked')"><script>alert('hacked')</script><b class="hacked">{{ 7 * 7 }}</b>"""
@@ -149,6 +178,12 @@ class Customers:
 def customers(stage: Stage) -> Customers:
     """The other side of the tickets."""
     return Customers(stage)
+
+
+@pytest.fixture(scope="session")
+def hasty_customers(hasty: Stage) -> Customers:
+    """Those of the other stage."""
+    return Customers(hasty)
 
 
 @pytest.fixture(scope="session")
@@ -246,8 +281,8 @@ def take_seat(browser: "Browser", stage: Stage) -> Iterator[Callable[..., Seat]]
     """Seats to order, signed in at the desk; `options` are the browser's (viewport, colours)."""
     taken: list[Seat] = []
 
-    def take(login: str = "alex", **options: Any) -> Seat:
-        seat = Seat(browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options)), stage)
+    def take(login: str = "alex", *, at: Stage = stage, **options: Any) -> Seat:
+        seat = Seat(browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options)), at)
         taken.append(seat)
         if login:
             seat.sign_in(login)
@@ -265,6 +300,7 @@ def seat(take_seat: Callable[..., Seat]) -> Seat:
     return take_seat()
 
 
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NOT_BULK = {"mail many individual recipients": "No"}
 
 
@@ -302,13 +338,32 @@ def answer_checklist() -> "Callable[..., None]":
 
 @pytest.fixture
 def axe() -> Callable[[Any], list[str]]:
-    """What axe-core finds wrong in a page or frame: the rule and the first places."""
+    """What axe-core finds wrong in a page or frame, by WCAG 2.2 AA and its own advice: rule and first places."""
     source = AXE.read_text("utf-8")
 
     def run(frame: Any) -> list[str]:
         frame.evaluate(f"() => {{ {source} }}")
-        found = frame.evaluate("() => axe.run(document, {iframes: false, resultTypes: ['violations']})")
+        options = {"iframes": False, "resultTypes": ["violations"], "runOnly": RULES}
+        found = frame.evaluate("options => axe.run(document, options)", options)
         return [f"{it['id']}: {[node['html'][:160] for node in it['nodes'][:4]]}" for it in found["violations"]]
+
+    return run
+
+
+@pytest.fixture
+def audit(axe: Callable[[Any], list[str]]) -> "Callable[..., None]":
+    """Nothing is wrong with a page as it is now, in light and dark, with all that is folded up unfolded."""
+
+    def run(page: "Page", frame: Any = None) -> None:
+        for closed in page.locator("details:not([open]) > summary").all():
+            if closed.is_visible():
+                closed.click()
+        faults = {}
+        for colours in ("light", "dark"):
+            page.emulate_media(color_scheme=colours, reduced_motion="reduce")
+            faults[colours] = axe(frame or page)
+        page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+        assert faults == {"light": [], "dark": []}
 
     return run
 

@@ -19,6 +19,7 @@ def test_the_whole_job_by_mouse(
     ticket, portal = _file_at_the_portal(take_seat(""), customers, stage)
     customers.until(ticket, "Checklist open")
     page, panel = seat.page, seat.panel
+    presses = _count_presses(seat.context)
     page.set_viewport_size({"width": 1280, "height": 1000})
     page.get_by_role("link", name="Tickets").click()
     page.get_by_role("link", name=f"#{ticket}").click()
@@ -62,6 +63,7 @@ def test_the_whole_job_by_mouse(
     expect(reply).to_have_value(re.compile("within the next 24 hours"))
     panel.get_by_role("button", name="Send to the customer").click()
     expect(result).to_contain_text("The reply to the customer was sent")
+    assert 4 <= len(presses) <= 12, presses
     expect(page.locator("li.message.internal")).to_have_count(2)
     assert len(customers.mails(ticket)) == 1
     assert len(customers.notes(ticket)) == len(set(customers.notes(ticket))) == 3
@@ -125,6 +127,17 @@ def test_after_going_back_the_panel_says_how_to_get_on(seat: Any, customers: Any
     expect(panel.get_by_text("Open this panel from the ticket, or reload the ticket")).to_be_visible()
     seat.page.reload()
     expect(panel.get_by_role("region", name="Account status")).to_be_visible()
+
+
+def _count_presses(context: Any) -> list[str]:
+    """What is pressed from now on, but for the checklist's own items."""
+    presses: list[str] = []
+    context.expose_binding("pressed", lambda _source, words: presses.append(words))
+    context.add_init_script(
+        "addEventListener('click', ({isTrusted, target}) => {"
+        " if (isTrusted && !target.closest('.item')) pressed(target.textContent.trim()); }, true)"
+    )
+    return presses
 
 
 def _file_at_the_portal(customer: Any, customers: Any, stage: Any) -> tuple[str, Page]:

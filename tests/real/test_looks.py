@@ -44,6 +44,7 @@ def test_what_strangers_write_is_text_everywhere(
 WINDOWS = [
     pytest.param((320, 800), 1, id="320 pixels"),
     pytest.param((1280, 900), 1, id="1280 pixels"),
+    pytest.param((1600, 900), 1, id="1600 pixels"),
     pytest.param((640, 450), 2, id="1280 pixels at 200 %"),
 ]
 
@@ -82,6 +83,20 @@ def widths_ticket(file_answered: Any) -> str:
 CUT_OFF = """() => [...document.querySelectorAll("main *")]
   .filter(it => it.checkVisibility() && !it.closest(".unseen") && it.getBoundingClientRect().right > innerWidth + 1)
   .map(it => it.outerHTML.slice(0, 120))"""
+
+
+def test_in_a_contrast_theme_and_with_reduced_motion_nothing_is_lost(
+    take_seat: Any, widths_ticket: str, axe: Any
+) -> None:
+    page = take_seat(forced_colors="active", reduced_motion="reduce").open_alone(widths_ticket)
+    unblock = page.get_by_role("button", name=UNBLOCK)
+    expect(unblock).to_be_enabled()
+    moving = "it => getComputedStyle(it).transitionDuration + getComputedStyle(it).animationName"
+    assert unblock.evaluate(moving) == "0snone"
+    unblock.click()
+    confirm = page.get_by_role("form", name="Ask Microsoft to release these 2 addresses?")
+    assert confirm.evaluate("it => getComputedStyle(it).borderTopWidth") == "1px"
+    assert axe(page) == []
 
 
 def _nothing_is_wider_than_the_window(page: Page) -> None:

@@ -28,7 +28,7 @@ def test_a_road_without_an_unblock_says_what_to_do(
 ) -> None:
     panel = seat.open(customers.file(email, state, report=report))
     case = panel.get_by_role("article")
-    expect(case.get_by_text(state, exact=True)).to_be_visible()
+    expect(case.locator("header").get_by_text(state, exact=True)).to_be_visible()
     expect(case.get_by_role("paragraph").filter(has_text="Next:")).to_contain_text(next_step)
     _nothing_can_be_unblocked(panel)
 
@@ -67,17 +67,22 @@ def test_a_bulk_sender_gets_a_reply_that_the_agent_has_seen_instead_of_an_unbloc
     assert customers.asked("mmass") == []
 
 
-def test_an_unclear_account_is_chosen_by_a_person(seat: Any, customers: Any) -> None:
+def test_an_unclear_account_is_chosen_by_a_person(seat: Any, customers: Any, audit: Any) -> None:
     ticket = customers.file(FIONA, "Needs a person", sender=LIAM)
     panel = seat.open(ticket)
     expect(panel.get_by_text("Say which account this is about")).to_be_visible()
     _nothing_can_be_unblocked(panel)
+    which = panel.get_by_role("region", name="Which account")
+    for name in ("Fiona Inell", "Liam Tupper"):  # who each candidate is, before anything is decided
+        expect(which.get_by_text(name)).to_be_visible()
     typed = panel.get_by_role("textbox", name="Another NetID or mail address")
-    seat.expected.append("409")
     typed.fill("nobody-of-ours")
-    panel.get_by_role("button", name="Look up and choose").click()
+    panel.get_by_role("button", name="Look up").click()
     expect(panel.get_by_text("There is no account “nobody-of-ours”.")).to_be_visible()
     expect(typed).to_have_value("nobody-of-ours")
+    typed.fill("hrhold")  # and is shown without a press
+    expect(which.get_by_role("button", name="It is Harriet Hold")).to_be_visible()
+    audit(seat.page, seat.page.frames[-1])
     panel.get_by_role("button", name=f"It is {LIAM}").click()
     expect(panel.get_by_role("heading", name="Liam Tupper")).to_be_visible()
     expect(panel.get_by_role("form", name="Compromise checklist")).to_be_visible()
@@ -105,10 +110,38 @@ def test_on_a_ticket_without_a_case_an_agent_opens_one_by_hand(seat: Any, custom
     expect(panel.get_by_text("There is no case on this ticket")).to_be_visible()
     panel.get_by_text("Open a case for another account").click()
     panel.get_by_role("textbox", name="NetID or mail address").fill("phished")
-    panel.get_by_role("button", name="Look up and open").click()
+    panel.get_by_role("button", name="Look up").click()
+    expect(panel.get_by_role("status").filter(has_text="Philip Shed")).to_contain_text("Sign-in: Disabled")
+    expect(panel.get_by_role("article")).to_have_count(0)
+    panel.get_by_role("button", name="Open a case for Philip Shed").click()
     expect(panel.get_by_role("heading", name="Philip Shed")).to_be_visible()
     expect(panel.get_by_role("region", name="Account status")).to_contain_text("Compromised Account")
     expect(panel.get_by_text("Why the sign-in was disabled, and by whom", exact=True)).to_be_visible()
+
+
+def test_of_several_cases_one_is_shown_and_each_is_a_press_away(
+    seat: Any, customers: Any, shoot: Any, audit: Any
+) -> None:
+    page = seat.open_alone(customers.file(FIONA, "Not blocked"))
+    expect(page.get_by_role("navigation")).to_have_count(0)
+    page.get_by_text("Open a case for another account").click()
+    page.get_by_role("textbox", name="NetID or mail address").fill("phished")
+    expect(page.get_by_role("button", name="Open a case for Philip Shed")).to_be_visible()
+    audit(page)
+    page.get_by_role("button", name="Open a case for Philip Shed").click()
+    expect(page.get_by_role("heading", name="Philip Shed")).to_be_visible()  # the new one
+    expect(page.get_by_role("article")).to_have_count(1)
+    cases = page.get_by_role("navigation", name="Cases on this ticket")
+    expect(cases.get_by_role("button")).to_have_count(2)
+    expect(cases.get_by_role("button", pressed=True)).to_contain_text("Philip Shed")
+    expect(cases.get_by_role("button").first).to_contain_text("Checklist open")
+    audit(page)
+    shoot(page, "panel-cases.png")
+    cases.get_by_role("button", name="Fiona Inell").click()
+    expect(page.get_by_role("article")).to_have_accessible_name("Fiona Inell")
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_text("Read again just now.")).to_be_visible()
+    expect(page.get_by_role("article")).to_have_accessible_name("Fiona Inell")
 
 
 def test_the_admin_site_shows_a_help_desk_agent_the_same_status(take_seat: Any) -> None:

@@ -1,7 +1,7 @@
 """A ticket with a blocked account, the real desk over a real database, and agents who open its panel."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from plugin import checklist as checklists
-from plugin import launch_token, panel
+from plugin import language, launch_token, panel
 from plugin.casework import Casework
 from plugin.checklist import Item, Kind
 from plugin.desk import Desk
@@ -243,7 +243,7 @@ class Office:
 
     def asking(self, case: Case, address: str, **changes: Any) -> Asking:
         """An address asked about on a case."""
-        asking = Asking(
+        plain = Asking(
             account="bbadger",
             tenant="campus",
             address=address,
@@ -253,8 +253,8 @@ class Office:
             agent="Ada Lovelace (ada)",
             press="press",
             asked_at=self.clock(),
-            **changes,
         )
+        asking = replace(plain, **changes)
         with self.work.store.change() as change:
             assert change.ask(asking)
             if asking.released_at:
@@ -297,7 +297,13 @@ def texts() -> Texts:
 
 
 @pytest.fixture
-def office(tmp_path: Path, texts: Texts) -> Iterator[Office]:
+def speak() -> Callable[[Flask], None]:
+    """What sets the program's language up."""
+    return language.set_up
+
+
+@pytest.fixture
+def office(tmp_path: Path, texts: Texts, speak: Callable[[Flask], None]) -> Iterator[Office]:
     """A desk with one mail tenant and two ticket systems, and nothing in it yet."""
     clock = Clock()
     engine = open_engine(f"sqlite:///{tmp_path}/cases.sqlite")
@@ -311,6 +317,7 @@ def office(tmp_path: Path, texts: Texts) -> Iterator[Office]:
     tenant = Tenant(clock)
     desk = Desk(casework=work, tenant=tenant, texts=texts)
     app = Flask("test", static_folder=None)
+    speak(app)
     app.register_blueprint(
         panel.blueprint(
             desk=desk,

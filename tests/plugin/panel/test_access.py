@@ -78,13 +78,27 @@ def test_the_page_fetches_only_our_own_files_and_little_of_them(office: Any) -> 
 
     files = [office.client.get(address, headers={"Accept-Encoding": "gzip"}) for address in addresses]
 
-    assert len(files) == 4
+    assert len(files) == 7
     assert all(address.startswith("/panel/-/") for address in addresses)
     assert all(file.headers["Content-Encoding"] == "gzip" for file in files)
     assert all("immutable" in file.headers["Cache-Control"] for file in files)
     assert sum(len(file.data) for file in files) + len(page) < 60_000
     plain = office.client.get(addresses[0])
     assert plain.data == gzip.decompress(files[0].data)
+
+
+def test_a_view_comes_compressed_to_a_browser_that_takes_that(office: Any) -> None:
+    office.case()
+    panel = office.open()
+    plain = panel.look()
+
+    packed = office.client.get(panel.path("view"), headers=panel.bearer | {"Accept-Encoding": "gzip"})
+
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 3
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert "Content-Encoding" not in plain.headers
 
 
 def test_nothing_but_the_listed_files_is_handed_out(office: Any) -> None:
@@ -157,6 +171,25 @@ def test_an_unreadable_exchange_is_refused(office: Any, body: object) -> None:
     assert "token" in answer.json["detail"]
 
 
+def test_a_browser_gets_the_first_view_with_its_panel_token(office: Any) -> None:
+    case = office.case()
+    launch, asked = office.launch(), {"Accept": "text/html"}
+
+    first, second = (
+        office.client.post("/panel/rt/4711/session", json={"token": launch}, headers=asked) for _ in range(2)
+    )
+
+    assert f'<article id="case-{case.id}"' in first.text
+    bearer = {
+        "Authorization": f"Bearer {first.headers['X-Panel-Token']}",
+        "X-Panel-Seen": first.headers["X-Panel-Seen"],
+    }
+    assert office.client.get("/panel/rt/4711/view", headers=bearer).status_code == 204
+    assert second.status_code == 403
+    assert "used before" in second.json["detail"]
+    assert "X-Panel-Token" not in second.headers
+
+
 def test_an_exchange_that_is_no_json_is_refused(office: Any) -> None:
     assert office.client.post("/panel/rt/4711/session", data="{").status_code == 422
     assert office.client.post("/panel/nowhere/4711/session", json={"token": "x"}).status_code == 404
@@ -165,14 +198,15 @@ def test_an_exchange_that_is_no_json_is_refused(office: Any) -> None:
 # ── the bearer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 POSTS = ["cases", *(f"cases/{{case}}/{what}" for what in ("refresh", "unblock", "rely/x", "account", "reply"))]
+POSTS += ["cases/{case}/complaint", "cases/{case}/escalation"]
 POSTS.append("cases/{case}/answers/password-changed")
 
 
-@pytest.mark.parametrize("path", ["view", *POSTS])
+@pytest.mark.parametrize("path", ["view", "look-up", *POSTS])
 @pytest.mark.parametrize("header", [None, "Basic YWRhOng=", "Bearer", "Bearer x.y.z"])
 def test_without_a_good_bearer_nothing_is_told_or_done(office: Any, path: str, header: str | None) -> None:
     case = office.case()
-    send = office.client.get if path == "view" else office.client.post
+    send = office.client.get if path in ("view", "look-up") else office.client.post
 
     answer = send(f"/panel/rt/4711/{path.format(case=case.id)}", headers={"Authorization": header} if header else {})
 
@@ -241,6 +275,8 @@ ACTS = {
     "cases/{case}/account": {"account": "bbadger"},
     "cases/{case}/reply": {"kind": "customer", "text": "All well."},
     "cases/{case}/answers/password-changed": {"done": "yes"},
+    "cases/{case}/complaint": {},
+    "cases/{case}/escalation": {},
 }
 
 
@@ -251,7 +287,7 @@ def test_every_post_is_tried_as_a_viewer(office: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ACTS)
-@pytest.mark.parametrize("state", [CaseState.READY, CaseState.UNBLOCKED, CaseState.NEEDS_PERSON])
+@pytest.mark.parametrize("state", [CaseState.READY, CaseState.UNBLOCKED, CaseState.NEEDS_PERSON, CaseState.OVERDUE])
 def test_a_viewer_can_do_nothing(office: Any, path: str, state: CaseState) -> None:
     case = office.case(state)
 
@@ -275,7 +311,9 @@ def test_a_viewer_sees_everything_with_all_controls_closed(office: Any) -> None:
     assert "Password changed since the block" in html
     controls = re.findall(r"<(?:button|input|textarea)\b[^>]*>", html)
     assert len(controls) > 20
-    assert [control for control in controls if "disabled" not in control] == []
+    assert [
+        it for it in controls if "disabled" not in it and 'type="hidden"' not in it and 'id="times"' not in it
+    ] == []
 
 
 def test_the_role_is_the_tokens_and_nothing_else(office: Any) -> None:

@@ -49,6 +49,7 @@ def test_an_answer_can_be_taken_back(office: Any) -> None:
     panel.act(case, "answers", "devices-scanned", yes="yes")
 
     panel.act(case, "answers", "password-changed")
+    assert office.work.store.journal(case.id)[-1].what == "Took back: Password changed since the block"
     html = panel.act(case, "answers", "devices-scanned", yes="").text
 
     assert office.work.store.answers(case.id) == ()
@@ -91,7 +92,8 @@ def test_an_answer_older_than_the_block_is_to_be_given_again(office: Any) -> Non
     assert office.said(html, f"item-{case.id}-caller-verified") == f"“phone, Bo”, {words}"
     assert "0 of 14 answered" in office.text_of(html)
     assert "Confirm again" in html
-    html = panel.act(case, "answers", "caller-verified", **{"how": "phone", "by-whom": "Bo"}).text
+    (seen,) = re.findall(rf'id="seen-item-{case.id}-caller-verified" name="-seen" value="(\w+)"', html)
+    html = panel.act(case, "answers", "caller-verified", **{"how": "phone", "by-whom": "Bo", "-seen": seen}).text
     assert office.said(html, f"item-{case.id}-caller-verified") == "Saved. Ada Lovelace (ada), 14:05"
 
 

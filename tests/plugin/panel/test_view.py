@@ -198,6 +198,15 @@ def test_each_address_tells_how_far_it_is(office: Any, state: CaseState, asking:
     assert "asked 14:05 by Ada Lovelace (ada)" in read
 
 
+def test_between_the_press_and_the_asking_each_address_is_about_to_be_asked(office: Any) -> None:
+    office.case(CaseState.UNBLOCKING, asked_at=office.clock())
+
+    read = office.text_of(office.open().look().text)
+
+    assert "bbadger@example.edu about to be asked" in read
+    assert "bucky.badger@example.edu about to be asked" in read
+
+
 def test_an_address_stays_in_the_list_once_it_is_released(office: Any) -> None:
     status = replace(status_of(office, ticket="9"), **NOT_LISTED)
     case = office.case(CaseState.UNBLOCKED, status=status, asked_at=office.clock())
@@ -215,12 +224,28 @@ def test_an_address_that_is_listed_again_is_never_called_not_blocked(office: Any
     assert "Not Blocked" not in office.text_of(office.open().look().text).split("Compromise checklist")[0]
 
 
-def test_only_a_case_that_moves_by_itself_is_followed(office: Any) -> None:
-    office.case(CaseState.UNBLOCKING, ticket="moving", asked_at=office.clock())
-    office.case(CaseState.CHECKLIST_OPEN, ticket="still")
+@pytest.mark.parametrize(
+    ("state", "seconds"), [(CaseState.UNBLOCKING, 3), (CaseState.CHECKLIST_OPEN, 5), (CaseState.CLOSED, 20)]
+)
+def test_the_page_looks_again_the_sooner_the_more_may_change(office: Any, state: CaseState, seconds: int) -> None:
+    office.case(state)
 
-    assert 'hx-trigger="every 3s"' in office.open(ticket="moving").look().text
-    assert "every 3s" not in office.open(ticket="still").look().text
+    assert f'hx-trigger="every {seconds}s, look"' in office.open().look().text
+
+
+def test_a_page_that_shows_the_view_already_gets_nothing(office: Any) -> None:
+    case = office.case()
+    panel = office.open()
+    seen = panel.look().headers["X-Panel-Seen"]
+    office.clock.pass_time(seconds=5)
+
+    same = office.client.get(panel.path("view"), headers=panel.bearer | {"X-Panel-Seen": seen})
+    panel.act(case, "answers", "password-changed", done="yes")
+    changed = office.client.get(panel.path("view"), headers=panel.bearer | {"X-Panel-Seen": seen})
+
+    assert (same.status_code, same.data) == (204, b"")
+    assert same.headers["X-Panel-Token"]
+    assert changed.status_code == 200
 
 
 def test_the_page_follows_until_the_result_note_is_on_the_ticket(office: Any) -> None:
@@ -303,7 +328,7 @@ def test_after_the_clock_the_panel_says_that_it_may_be_escalated(office: Any) ->
     read = office.text_of(office.open().look().text)
 
     assert "The 24 hours ended Mon 23 Nov 2026, 13:05 UTC; it may be escalated now." in read
-    assert "The customer wrote 12:05 that mail still fails." in read
+    assert "Heard 12:05 from the customer: mail still fails." in read
 
 
 def test_several_cases_stand_on_one_page_the_most_urgent_first(office: Any) -> None:
@@ -314,6 +339,59 @@ def test_several_cases_stand_on_one_page_the_most_urgent_first(office: Any) -> N
     html = office.open().look().text
 
     assert re.findall(r'<article id="case-(\w+)"', html) == [urgent.id, done.id]
+    overview = re.search(r"<nav[^>]*>(.*?)</nav>", html, re.DOTALL)
+    assert overview
+    assert re.findall(r'data-shows="case-(\w+)"', overview[1]) == [urgent.id, done.id]
+    assert office.text_of(overview[1]) == (
+        "2 cases on this ticket Charles Willow Asked, outcome unknown Bucky Badger Closed"
+    )
+
+
+def test_a_ticket_with_one_case_has_no_overview(office: Any) -> None:
+    office.case()
+
+    assert re.search(r"<nav[^>]* hidden[^>]*></nav>", office.open().look().text)
+
+
+# ── the account's past ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_other_cases_of_the_account_are_shown_with_what_came_of_them(office: Any) -> None:
+    day = timedelta(days=1)
+    now = office.clock()
+    office.case(CaseState.CLOSED, ticket="4100", created_at=now - 40 * day, unblocked_at=now - 39 * day)
+    office.case(CaseState.OVERDUE, ticket="4200", created_at=now - 9 * day, escalated_at=now - 7 * day)
+    office.case()
+
+    read = office.text_of(office.open().look().text)
+
+    assert "2 other cases of this account Ticket rt:4200 Overdue Sat 14 Nov, 14:05; escalated Mon 16 Nov, 14:05" in read
+    assert "Ticket rt:4100 Closed Wed 14 Oct, 14:05; unblocked Thu 15 Oct, 14:05" in read
+
+
+def test_unblocks_of_the_last_ninety_days_are_counted_by_pressing(office: Any) -> None:
+    now = office.clock()
+    for ticket, days, addresses in (("1", 91, ("old@a",)), ("2", 89, ("b@a", "c@a")), ("3", 9, ("d@a",))):
+        other = office.case(CaseState.CLOSED, ticket=ticket)
+        for address in addresses:
+            asked = now - timedelta(days=days)
+            office.asking(other, address, press=f"press {ticket}", asked_at=asked, released_at=asked)
+    refused = office.case(CaseState.REFUSED, ticket="4")
+    office.asking(refused, "e@a", press="press 4", answer=Answer.REFUSED)
+    office.case()
+
+    read = office.text_of(office.open().look().text)
+
+    assert "Unblocked 2 times in the last 90 days. This would be number 3: find out why it comes back." in read
+
+
+def test_an_account_without_a_past_has_none(office: Any) -> None:
+    office.case()
+
+    read = office.text_of(office.open().look().text)
+
+    assert "last 90 days" not in read
+    assert "other case" not in read
 
 
 def test_an_unclear_account_offers_each_candidate_and_a_field(office: Any) -> None:

@@ -347,15 +347,31 @@ def test_a_new_answer_replaces_the_old_and_one_taken_back_is_gone(store: CaseSto
     answer = GivenAnswer(
         item="i", value={"done": True}, agent="A", answered_at=NOW, checklist="c", checklist_version="1"
     )
-    newer = replace(answer, value={"done": False}, agent="B")
+    newer = replace(answer, value={"done": False}, agent="B", answered_at=NOW + timedelta(seconds=1))
     with store.change() as change:
-        change.save_answer("c1", answer)
-        change.save_answer("c1", newer)
-        change.save_answer("c2", answer)
+        assert change.save_answer("c1", answer)
+        assert change.save_answer("c1", newer, over=answer)
+        assert change.save_answer("c2", answer)
     assert store.answers("c1") == (newer,)
     with store.change() as change:
-        change.drop_answer("c1", "i")
+        assert change.drop_answer("c1", newer)
     assert (store.answers("c1"), store.answers("c2")) == ((), (answer,))
+
+
+def test_an_answer_that_somebody_else_has_written_over_stays(store: CaseStore) -> None:
+    first = GivenAnswer(
+        item="i", value={"done": True}, agent="A", answered_at=NOW, checklist="c", checklist_version="1"
+    )
+    theirs = replace(first, agent="B", answered_at=NOW + timedelta(seconds=1))
+    mine = replace(first, agent="C", answered_at=NOW + timedelta(seconds=2))
+    with store.change() as change:
+        change.save_answer("c1", first)
+        change.save_answer("c1", theirs, over=first)
+    with store.change() as change:
+        assert not change.save_answer("c1", mine)
+        assert not change.save_answer("c1", mine, over=first)
+        assert not change.drop_answer("c1", first)
+    assert store.answers("c1") == (theirs,)
 
 
 def test_a_block_of_an_address_is_asked_for_once_across_all_tickets(store: CaseStore) -> None:

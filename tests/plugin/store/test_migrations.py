@@ -15,6 +15,7 @@ from sqlalchemy import Engine, MetaData, select
 from plugin.errors import StorageError
 from plugin.model import Answer, CaseState, Delivery, Outcome, Parsed, TicketEvent
 from plugin.store import migrations, schema
+from plugin.store.case_list import CaseList, Filter
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
 from plugin.store.deliveries import metadata as deliveries
@@ -197,6 +198,16 @@ def test_cases_of_the_first_release_are_read_as_they_were(upgraded: dict[str, En
     assert store.mark("relayed") == "2"
     with store.change() as change:
         assert not change.use_launch("desk", "used", old_rows.AT, old_rows.AT)
+
+
+def test_cases_of_the_first_release_are_listed_and_found_by_their_address(upgraded: dict[str, Engine]) -> None:
+    cases = CaseList(upgraded["cases"], ["desk"])
+    states = [CaseState.UNBLOCKED, CaseState.CHECKLIST_OPEN, CaseState.NEEDS_PERSON]
+    assert [case.id for case in cases.page(states, Filter(), limit=9).cases] == ["released", "open", "unclear"]
+    assert [case.id for case in cases.page(states, Filter(text="Bucky"), limit=9).cases] == ["released", "open"]
+    assert [case.id for case in cases.page(states, Filter(agent="alex"), limit=9).cases] == ["released"]
+    assert cases.causes(old_rows.AT) == {"outbound spam": 2}
+    assert all(case.ticket_url == "" for case in cases.page(states, Filter(), limit=9).cases)
 
 
 def test_a_note_of_the_first_release_that_may_be_on_its_way_counts_as_sent(upgraded: dict[str, Engine]) -> None:
