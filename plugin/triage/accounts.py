@@ -30,6 +30,8 @@ def addresses(text: str) -> tuple[str, ...]:
 
 def header_address(value: str) -> str:
     """The address of a From or To header; one in angle brackets before one in the display name. Empty if none."""
+    if "@" not in value:
+        return ""
     bracketed = IN_BRACKETS.findall(value)
     found = addresses(" ".join(bracketed)) or addresses(value)
     return found[0] if found else ""
@@ -46,11 +48,12 @@ def may_be_ours(address: str, domains: Sequence[str]) -> bool:
 
     What stands before its @ may be misread as well, so it is no account that anybody should act on.
     """
-    seen = _as_seen(address)
-    return seen.endswith(_as_seen("onmicrosoft.com")) or is_ours(seen, [_as_seen(domain) for domain in domains])
+    seen = as_seen(address)
+    return seen.endswith(as_seen("onmicrosoft.com")) or is_ours(f"@{seen}", [as_seen(domain) for domain in domains])
 
 
-def _as_seen(text: str) -> str:
+def as_seen(text: str) -> str:
+    """One form for what scanners take for each other."""
     return text.lower().replace("rn", "m").translate(LOOKALIKES)
 
 
@@ -97,6 +100,12 @@ def named_in(words: Iterable[str], domains: Sequence[str], besides: frozenset[st
     return tuple(dict.fromkeys(account for _, account in sorted(found, key=lambda pair: pair[0])))[:MAX_CANDIDATES]
 
 
+def speaks_of_one(text: str, domains: Sequence[str]) -> bool:
+    """Whether a customer names an account of ours in their own words, other than to sign."""
+    ranks = _ranked(restored(text, domains)) if "@" in text or "(at)" in text else {}
+    return any(rank < RANK_SIGNED and _may_be_account(address, domains) for address, rank in ranks.items())
+
+
 def _may_be_account(address: str, domains: Sequence[str]) -> bool:
     desk = tuple(data("words.json")["desk_names"])
     return is_ours(address, domains) and not is_mailer(address) and not address.startswith(desk)
@@ -127,7 +136,7 @@ def _ranked(text: str) -> dict[str, int]:
         before = text[max(last, match.start() - BEFORE) : match.start()].lower().rstrip(" \t\n<\"'(:：")
         said = before.split()
         goes_on = was_recipient and before.strip() in words["joins"]
-        is_towards = bool(said) and said[-1] in words["towards"] and not _is_blocking(said)
+        is_towards = bool(said) and said[-1] in words["towards"] and not _is_blocking(before, said)
         was_recipient, last = is_towards or goes_on, match.end()
         if was_recipient:
             continue
@@ -144,8 +153,10 @@ def _rank(before: str, said: Sequence[str]) -> int:
     return RANK_CALLED if before.endswith(_called()) or (said and said[-1] in words["about_account"]) else RANK_NAMED
 
 
-def _is_blocking(said: Sequence[str]) -> bool:
-    """Whether an account is what a verb of blocking or unblocking is about, as in "desbloqueen a"."""
+def _is_blocking(before: str, said: Sequence[str]) -> bool:
+    """Whether an account is what a verb of blocking or unblocking is about, as in "desbloqueen a", or stands by."""
+    if before.endswith(tuple(data("words.json")["not_towards"])):
+        return True
     return any(stem in word for word in said[-3:] for stem in data("words.json")["blocking"])
 
 

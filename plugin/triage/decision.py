@@ -87,7 +87,7 @@ def _bounded(ticket: TicketText, room: Room) -> list[Said]:
     for message in kept:
         if len(message.files) > files:
             room.note(f"only the first {MAX_FILES} attachments were read")
-        read.append(replace(message, files=message.files[:files]))
+        read.append(replace(message, files=message.files[:files]) if len(message.files) > files else message)
         files -= len(read[-1].files)
     return read
 

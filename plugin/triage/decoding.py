@@ -7,8 +7,10 @@ import binascii
 import codecs
 import quopri
 import re
+from email.errors import HeaderParseError
+from email.header import decode_header
 
-from plugin.triage.plain import MAX_TEXT
+from plugin.triage.plain import MAX_TEXT, clean
 
 MAX_TEXT_BYTES = 4 * MAX_TEXT
 SINGLE_BYTE = ("ascii", "koi8-r", "koi8-u", "mac-roman", "tis-620", "cp437", "cp850", "cp852", "cp866", "cp874")
@@ -27,6 +29,19 @@ def decoded_text(content: bytes, charset: str) -> str:
     if name not in CHARSETS and not name.startswith(("iso8859-", "cp125")):
         name = "utf-8"
     return content[:MAX_TEXT_BYTES].decode(name, "replace")
+
+
+def decoded_header(value: str) -> str:
+    """A header's value, its bytes as characters, in plain text; encoded words are decoded where they can be."""
+    if value.isascii() and value.isprintable() and "=?" not in value:
+        return clean(value).strip()
+    raw = value.encode("latin-1", "replace").decode("utf-8", "replace")
+    try:
+        pieces = decode_header(raw) if "=?" in raw else []
+    except (HeaderParseError, ValueError):
+        pieces = []
+    words = [piece if isinstance(piece, str) else decoded_text(piece, charset or "utf-8") for piece, charset in pieces]
+    return clean("".join(words) or raw).replace("\n", " ").strip()
 
 
 def decoded_bytes(content: bytes, encoding: str) -> bytes:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -45,8 +45,11 @@ class Layout:
     """The words that mark the parts of reports and forwarded mails."""
 
     intros: tuple[str, ...]  # skeletons
+    ascii_intros: tuple[str, ...]  # those of them that a text without other letters may hold
     originals: frozenset[str]  # skeletons of the lines above the refused message's headers
     returned: tuple[str, ...]  # by which a report says that the host named before gave an answer
+    generating_servers: frozenset[str]  # names of the line that says which host reports
+    servers: tuple[str, ...]  # words for one, behind which people and mail systems name the host that answered
     remote_servers: frozenset[str]  # names of the line that says which host refused, in the form of newer reports
     from_names: frozenset[str]
     to_names: frozenset[str]
@@ -84,6 +87,12 @@ def refusals() -> tuple[Refusal, ...]:
     )
 
 
+@lru_cache(maxsize=1024)
+def refusals_by(code: str) -> tuple[Refusal, ...]:
+    """Those refusals that have a code."""
+    return tuple(refusal for refusal in refusals() if refusal.has(code))
+
+
 @cache
 def others_say() -> tuple[str, ...]:
     """Skeletons of what other mail systems answer with the same codes."""
@@ -119,10 +128,14 @@ def phrases() -> tuple[Phrase, ...]:
 def layout() -> Layout:
     """The marks of parts of reports and forwarded mails."""
     rows = data("layout.json")
+    intros = tuple(skeleton(text).letters for text in rows["intros"])
     return Layout(
-        intros=tuple(skeleton(text).letters for text in rows["intros"]),
+        intros=intros,
+        ascii_intros=tuple(filter(str.isascii, intros)),
         originals=frozenset(skeleton(text).letters for text in rows["originals"]),
         returned=tuple(rows["returned"]),
+        generating_servers=frozenset(name.casefold() for name in rows["generating_server"]),
+        servers=tuple(rows["servers"]),
         remote_servers=frozenset(name.casefold() for name in rows["remote_server"]),
         from_names=frozenset(rows["from"]),
         to_names=frozenset(rows["to"]),

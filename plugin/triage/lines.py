@@ -1,15 +1,14 @@
 """A text's lines, and what each of them is: a mail's header, a report's first sentence, a trace of transport."""
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import accumulate
 
 from plugin.triage.knowledge import layout
 from plugin.triage.plain import skeleton
 
 MAX_LINES = 10_000
+MAX_INTROS = 100  # first sentences of reports that are looked at in one text
 TRACES = ("Received:", "DSN", "Status code")
 HEADER = re.compile(r"^[ \t*]{0,4}([^\W\d_][^:\n：]{0,30}?)[ \t*]{0,3}[:：][ \t*]{0,3}(.*)$")
 RAW_HEADER = re.compile(
@@ -23,24 +22,34 @@ class Lines(list[str]):
 
     def __init__(self, text: str) -> None:
         super().__init__(text.split("\n")[:MAX_LINES])
-        self.fields = [_field(line) for line in self]
+        self._text = text
+        self.fields = [_field(line) if ":" in line or "：" in line else None for line in self]
+        self.numbers = [number for number, field in enumerate(self.fields) if field is not None]
 
     @cached_property
     def intros(self) -> list[int]:
         """The lines in which a report's first sentence begins, wherever it was broken."""
-        bones = [skeleton(line).letters for line in self]
-        letters = "".join(bones)
-        places = sorted(place for intro in layout().intros for place in _all_places(letters, intro))
-        starts = list(accumulate(map(len, bones), initial=0)) if places else []
-        return list(dict.fromkeys(bisect_right(starts, place) - 1 for place in places))
+        bones = skeleton(self._text)
+        letters = bones.letters
+        intros = layout().ascii_intros if letters.isascii() else layout().intros
+        found = [intro for intro in intros if intro in letters]
+        if not found:
+            return []
+        places = sorted(place for intro in found for place in _all_places(letters, intro))
+        lines = dict.fromkeys(self._text.count("\n", 0, bones.place(place)) for place in places[:MAX_INTROS])
+        return [number for number in lines if number < len(self)]
 
-    @cached_property
-    def traces(self) -> list[int]:
-        """The lines below which a From line is the refused message's, where no first sentence comes before them."""
-        return [number for number, line in enumerate(self) if _is_trace(line)]
+    def is_trace(self, number: int) -> bool:
+        """Whether a From line below this one is the refused message's, where no first sentence comes before them."""
+        bare = self[number].strip()
+        if bare.startswith(TRACES):
+            return True
+        return bare.endswith((":", "：")) and len(bare) < 60 and skeleton(bare).letters in layout().originals
 
     def begins_raw_mail(self, number: int) -> bool:
         """Whether two lines from here on are headers as mails have them when they travel."""
+        if ":" not in self[number]:
+            return False
         two = self[number : number + 2]
         return len(two) > 1 and all(":" in line and RAW_HEADER.match(line) is not None for line in two)
 
@@ -67,13 +76,6 @@ class Lines(list[str]):
         return block if len(block) > 1 else {}
 
 
-def _is_trace(line: str) -> bool:
-    bare = line.strip()
-    if bare.startswith(TRACES):
-        return True
-    return bare.endswith((":", "：")) and len(bare) < 60 and skeleton(bare).letters in layout().originals
-
-
 def _all_places(text: str, piece: str) -> Iterator[int]:
     place = text.find(piece)
     while place >= 0:
@@ -83,8 +85,6 @@ def _all_places(text: str, piece: str) -> Iterator[int]:
 
 def _field(line: str) -> tuple[str, str] | None:
     """A forwarded mail's header line as (from | to | date, value)."""
-    if ":" not in line and "：" not in line:
-        return None
     match = HEADER.match(line[:500])
     if match is None:
         return None

@@ -8,14 +8,13 @@ character sets are left to `plugin.triage.decoding`.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email import message_from_string
-from email.errors import HeaderParseError
-from email.header import decode_header
+from email.feedparser import FeedParser
 from email.message import Message
+from email.policy import compat32
 from itertools import islice
 
 from plugin.triage.accounts import header_address
-from plugin.triage.decoding import decoded_bytes, decoded_text
+from plugin.triage.decoding import decoded_bytes, decoded_header, decoded_text
 from plugin.triage.markup import html_to_text
 from plugin.triage.outlook import OutlookFile, OutlookMessage, is_outlook, read_outlook
 from plugin.triage.plain import clean
@@ -106,7 +105,9 @@ def _of_outlook_file(file: OutlookFile, room: Room, depth: int) -> Mail | None:
 def _parsed(content: bytes) -> Message:
     """Bytes stand as characters of the same number: given bytes, the parser would decode them as the stranger says."""
     text = content.decode("latin-1")
-    return message_from_string(GLOBAL.sub(_older, text) if "/global" in text else text)
+    parser = FeedParser(policy=compat32)
+    parser.feed(GLOBAL.sub(_older, text) if "/global" in text else text)
+    return parser.close()
 
 
 def _older(match: re.Match[str]) -> str:
@@ -237,14 +238,6 @@ def _raw(part: Message) -> bytes:
 
 
 def _header(message: Message, name: str) -> str:
-    """A header's value in plain text; encoded words are decoded where they can be."""
+    """A header's value in plain text."""
     value = message.get(name)
-    raw = str(value)[:MAX_HEADER_BYTES].encode("latin-1", "replace").decode("utf-8", "replace") if value else ""
-    if "=?" not in raw:
-        return clean(raw).replace("\n", " ").strip()
-    try:
-        pieces = decode_header(raw)
-    except (HeaderParseError, ValueError):
-        return clean(raw).replace("\n", " ").strip()
-    words = [piece if isinstance(piece, str) else decoded_text(piece, charset or "utf-8") for piece, charset in pieces]
-    return clean("".join(words)).replace("\n", " ").strip()
+    return decoded_header(str(value)[:MAX_HEADER_BYTES]) if value else ""

@@ -7,14 +7,14 @@ import quopri
 import re
 import unicodedata
 from bisect import bisect_right
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 MAX_TEXT = 60_000  # characters of one message or file that are read
 MAX_LINE = 4_000  # characters of one line that are read
 MAX_EVIDENCE = 200  # characters of one piece of evidence
 LONG_WORD = 40  # characters; a longer one is cut
-STRETCH = 64  # characters
+STRETCH = 512  # characters
 LEFT_OUT = "…"  # never in a text that was read, where `clean` has made it three dots
 STRAIGHT = {ord(c): "'" for c in "’‘´`"} | {ord(c): '"' for c in "“”"} | {ord(c): "-" for c in "‑–—"}
 UNDIVIDED = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})  # accents that NFKD leaves
@@ -25,6 +25,7 @@ HOMOGLYPHS = str.maketrans("авгеѕзікмһнорстухјԁԛԝαβεικ
 NEW_LINES = "\r\v\f\x85\u2028\u2029"
 UNSEEN = ("Cf", "Cc", "Cs", "Co", "Cn")  # categories: formats such as zero-width and bidi marks, controls, unassigned
 QUOTE = re.compile(r"^[ \t]{0,8}(?:[>|»›:][ \t]?)+")
+ANY_QUOTE = re.compile(r"^[ \t]*[>|»›:]", re.MULTILINE)
 QUOTED = tuple(">|»›:")
 ESCAPES = re.compile(r"(?:=[0-9A-F]{2}){1,200}")
 
@@ -81,11 +82,12 @@ class Skeleton:
         """Where in the text the letter of this number comes from."""
         stretch = min(bisect_right(self._marks, number), len(self._marks) - 1) - 1
         seen = self._marks[stretch]
-        for place in range(stretch * STRETCH, len(self._text)):
-            seen += len(LETTERS[ord(self._text[place])] or "")
-            if seen > number:
-                return place
-        raise IndexError(number)
+        first, last = stretch * STRETCH, min((stretch + 1) * STRETCH, len(self._text))
+        while last - first > 1:
+            middle = (first + last) // 2
+            more = len(self._text[first:middle].translate(LETTERS))
+            first, last, seen = (first, middle, seen) if seen + more > number else (middle, last, seen + more)
+        return first
 
 
 def clean(text: str) -> str:
@@ -102,6 +104,8 @@ def is_quoted(line: str) -> bool:
 
 def unquoted(text: str) -> str:
     """Without the marks that mail programs put before quoted lines."""
+    if ANY_QUOTE.search(text) is None:
+        return text
     return "\n".join(QUOTE.sub("", line) if is_quoted(line) else line for line in text.split("\n"))
 
 
@@ -113,8 +117,7 @@ def unquoted_lines(text: str) -> str:
 def unwrapped(text: str) -> str:
     """Quoted-printable undone where a raw mail was pasted, and blanks as links have them."""
     text = text.replace("%20", " ")
-    lines = text.split("\n")
-    if "=3D" not in text and sum(line.endswith("=") for line in lines) < 3:
+    if "=3D" not in text and text.count("=\n") < 3:
         return text
     return ESCAPES.sub(_decoded, text.replace("=\n", ""))
 
@@ -123,6 +126,7 @@ def _decoded(match: re.Match[str]) -> str:
     return quopri.decodestring(match[0].encode("ascii")).decode("utf-8", "replace")
 
 
+@lru_cache(maxsize=4)
 def skeleton(text: str) -> Skeleton:
     """The text's skeleton; digits that scanners take for letters count as letters inside words."""
     return Skeleton(text)
@@ -146,3 +150,16 @@ def evidence(text: str) -> str:
     kept = line[: MAX_EVIDENCE - 1]
     whole = kept[: kept.rfind(" ") + 1]
     return (whole if len(kept) - len(whole) < LONG_WORD else kept) + LEFT_OUT
+
+
+def excerpt(text: str, start: int, end: int) -> str:
+    """A place in a text, widened to whole words, as one short line that shows where something was left out."""
+    start = min(max(0, start), len(text))
+    end = min(max(start, end), len(text))
+    if text[start : start + 1].strip():
+        start -= len(re.findall(r"\S*\Z", text[max(0, start - LONG_WORD) : start])[0])
+    if text[end - 1 : end].strip():
+        end += len(re.findall(r"\A\S*", text[end : end + LONG_WORD])[0])
+    before = LEFT_OUT if text[:start].strip() else ""
+    after = LEFT_OUT if text[end:].strip() else ""
+    return evidence(f"{before} {text[start:end]} {after}")

@@ -7,8 +7,9 @@ from itertools import islice
 
 from plugin.model import AttachedFile, Confidence, Label, Said
 from plugin.triage import mail as mails
-from plugin.triage.accounts import header_address, is_ours, may_be_ours, named_in
+from plugin.triage.accounts import as_seen, header_address, is_ours, may_be_ours, named_in, speaks_of_one
 from plugin.triage.decoding import decoded_text
+from plugin.triage.hosts import reported_by
 from plugin.triage.knowledge import calls, demands, is_mailer, is_microsoft, is_microsoft_link, poses_as_system
 from plugin.triage.mail import Mail
 from plugin.triage.markup import HEAD, html_to_text, looks_like_html
@@ -23,6 +24,9 @@ from plugin.triage.words import judge_words, no_matter, somebody_elses
 FILE_NAMES = (".eml", ".msg", ".mht", ".txt", ".html", ".htm")
 LINK = re.compile(r"\bh(?:tt|xx)ps?\s?(?::|\[:\])\s?//([^\s/?#<>\"')\]]{1,253})", re.IGNORECASE)
 
+REPLY = re.compile(
+    r"\s{0,3}(?:re|aw|antw|sv|vs|odp|rif|r|ref|回复|回覆|答复|返信|답장|ответ)\s?(?:\[\d+\])?[:：]", re.IGNORECASE
+)
 MAX_NOTICES = 50  # quotations that are looked at in one message
 NOTICE = re.compile(r"[«„\"「『‹]([^«„\"「『»」』›\n]{10,500})[»\"」』›]")
 BARE_HOST = re.compile(r"(?<![\w.@-])((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,18})(?![\w@-])", re.IGNORECASE | re.ASCII)
@@ -82,9 +86,10 @@ def _as_the_writer_means(found: list[Reading], subject: str, words: str, domains
     """The readings, without refusals of which the writer says that they are over, a question, bait, or another's."""
     if not words.strip() or all(reading.verdict.label is Label.NOT_BLOCKED for reading in found):
         return found
-    text = f"{subject}\n{words}"
-    is_reported = any(reading.sender for reading in found if reading.verdict.label is not Label.NOT_BLOCKED)
-    rule = no_matter(text, beside_our_report=is_reported) or ("imitation" if _quotes_bait(text, domains) else None)
+    text = words if REPLY.match(subject) else f"{subject}\n{words}"
+    is_case = any(reading.sender for reading in found if reading.verdict.label is not Label.NOT_BLOCKED)
+    is_case = is_case or speaks_of_one(text, domains)
+    rule = no_matter(text, about_a_case=is_case) or ("imitation" if _quotes_bait(text, domains) else None)
     if rule is not None:
         return [_set_aside(reading, rule) for reading in found]
     if any(map(_names_nobody, found)) and somebody_elses(words) and not named_in([text], domains, frozenset()):
@@ -112,7 +117,7 @@ def _of_parts(parts: Parts, domains: Sequence[str], room: Room) -> Iterator[Read
         parts = replace(take_apart(parts.above), raw="")
         yield from pasted
     for section in parts.sections:
-        verdict = judge_text(section.text) or _judge_prose(section)
+        verdict = judge_text(section.text, domains) or _judge_prose(section)
         if verdict is not None:
             yield _weighed(verdict, section, domains)
 
@@ -144,7 +149,7 @@ def _of_file(file: AttachedFile, domains: Sequence[str], room: Room) -> list[Rea
 def _of_mail(mail: Mail, domains: Sequence[str]) -> Iterator[Reading]:
     """A mail's readings: its machine part decides; without one its text; and the mails inside it."""
     parts = take_apart(mail.text)
-    judged = _judge_mail(mail, parts)
+    judged = _judge_mail(mail, parts, domains)
     if judged is not None:
         verdict, section = judged
         yield _weighed(verdict, section, domains, mail)
@@ -153,12 +158,13 @@ def _of_mail(mail: Mail, domains: Sequence[str]) -> Iterator[Reading]:
             yield from _of_mail(inner, domains)
 
 
-def _judge_mail(mail: Mail, parts: Parts) -> tuple[Verdict, Section] | None:
-    sections = [(v, s) for s in parts.sections if (v := judge_text(s.text) or _judge_prose(s)) is not None]
-    best = min(sections, key=lambda pair: RANK.index(pair[0].label), default=None)
+def _judge_mail(mail: Mail, parts: Parts, domains: Sequence[str]) -> tuple[Verdict, Section] | None:
     by_machine = judge_statuses(mail.statuses)
     if by_machine is not None:
-        return by_machine, _addressed(best[1] if best else Section(text=mail.text), mail)
+        reports = (section for section in parts.sections if section.is_report)
+        return by_machine, _addressed(next(reports, Section(text=mail.text)), mail)
+    sections = [(v, s) for s in parts.sections if (v := judge_text(s.text, domains) or _judge_prose(s)) is not None]
+    best = min(sections, key=lambda pair: RANK.index(pair[0].label), default=None)
     if best is None and (mail.is_report or is_mailer(header_address(mail.author))):
         return bounce_of_another_kind(mail.subject or mail.author), _addressed(Section(text=mail.text), mail)
     return (best[0], _addressed(best[1], mail)) if best else None
@@ -188,7 +194,7 @@ def _weighed(verdict: Verdict, section: Section, domains: Sequence[str], mail: M
         verdict = _rejected(verdict, "imitation")
     elif verdict.label is not Label.NOT_BLOCKED and _is_somebody_elses(section, domains):
         verdict = _rejected(verdict, "somebody-elses-account")
-    elif verdict.label is not Label.NOT_BLOCKED and mail is not None and _is_refused_elsewhere(mail, domains):
+    elif verdict.label is not Label.NOT_BLOCKED and _is_refused_elsewhere(section, mail, sender, domains):
         verdict = _rejected(verdict, "refused-by-another-system")
     return Reading(verdict=verdict, sender=sender, recipients=recipients)
 
@@ -202,10 +208,14 @@ def _is_somebody_elses(section: Section, domains: Sequence[str]) -> bool:
     return author.startswith("microsoftexchange") and not may_be_ours(author, domains)
 
 
-def _is_refused_elsewhere(mail: Mail, domains: Sequence[str]) -> bool:
-    """Whether the systems that report name no other, and are neither Microsoft's nor ours."""
-    hosts = [status.reporting for status in mail.statuses if status.reporting and not status.remote]
-    return bool(hosts) and not any(is_microsoft(host) or is_ours(f"@{host}", domains) for host in hosts)
+def _is_refused_elsewhere(section: Section, mail: Mail | None, sender: str, domains: Sequence[str]) -> bool:
+    """Whether the systems that report are neither Microsoft's nor ours, and name no other, or no sender of ours."""
+    if mail is not None and mail.statuses:
+        told = (status for status in mail.statuses if not (status.remote and sender))
+        hosts = [status.reporting for status in told if status.reporting]
+    else:
+        hosts = list(filter(None, [reported_by(section.text)]))
+    return bool(hosts) and not any(is_microsoft(as_seen(host)) or may_be_ours(host, domains) for host in hosts)
 
 
 def _names_nobody(reading: Reading) -> bool:

@@ -1,4 +1,4 @@
-"""Answers of mail systems found in a text: codes, the sentences that go with them, and which host gave them."""
+"""Answers of mail systems found in a text: codes, and the sentences that go with them."""
 
 import re
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
-from plugin.triage.knowledge import Refusal, is_microsoft, layout, mentions_microsoft, others_say, refusals
-from plugin.triage.plain import LEFT_OUT, LONG_WORD, Skeleton, evidence, skeleton
+from plugin.triage.knowledge import Refusal, others_say, refusals, refusals_by
+from plugin.triage.plain import Skeleton, evidence, excerpt, skeleton
 
 MAX_STATEMENTS = 60  # codes, and known sentences, that are looked at in one report
 MIN_CUT = 5  # letters of an answer that was cut off by which it is known
 ACCESS_DENIED = skeleton("access denied").letters  # with which most of Microsoft's answers begin
-MAX_HOSTS = 200  # that are looked at in one report
+UNAVAILABLE = skeleton("service unavailable").letters  # which stands before it in some
 MAX_SAID = 400  # characters of an answer that are looked at
 NEAR = 90  # characters between a known sentence and its code
 GAP = r"(?:=\n)?[ \t\n]{0,2}"  # with the soft line break of quoted-printable
@@ -25,15 +25,6 @@ SMTP_BEFORE = re.compile(r"(?<!\d)[245]\d\d[\s;,:('\"b#>=-]{1,6}\Z")
 SCANNED = re.compile(r"(?<![\w.])(\w)[ .,·:\-\n]{1,3}(\w{1,2})[ .,·:\-\n]{1,3}(\w{1,3})(?!\w|\.\d)", re.ASCII)
 RUN = re.compile(r"(?<![\w.])\d{2,4}\.\d{1,3}(?![\w.])|(?<![\w.])\d\.\d{2,4}(?![\w.])")
 MISREAD = str.maketrans({"o": "0", "l": "1", "i": "1", "s": "5", "b": "8", "|": "1"})
-HOST = r"[a-z0-9_](?:[a-z0-9_-]{0,62}\.){1,8}[a-z]{2,18}"
-HOST_LINE = re.compile(rf"^[ \t]*(?:\[?({HOST})\]?)(?:[ \t]*[\[(][\d.: a-f]{{3,45}}[\])])?[ \t]*$", re.IGNORECASE)
-HOST_SAYS = re.compile(rf"^[ \t]*({HOST})[ \t][^\n]{{2,120}}:[ \t]*$", re.IGNORECASE | re.MULTILINE)
-HOST_MARKED = re.compile(rf"(?<![\w.@-])({HOST}) #[<\d]", re.IGNORECASE)
-HOST_AT_END = re.compile(
-    rf"(?<![\w.@-])({HOST})[ \t\n]{{0,6}}(?:[\[(][\da-f.: ]{{3,45}}[\])][ \t\n]{{0,6}})?\Z", re.IGNORECASE
-)
-REMOTE_MTA = re.compile(rf"^[ \t]*remote-mta:[ \t]*dns[ \t]*;[ \t]*({HOST})", re.IGNORECASE | re.MULTILINE)
-ANY_HOST = re.compile(rf"(?<![\w.@-])({HOST})(?![\w@])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,17 +69,22 @@ def statements_in(text: str, bones: Skeleton) -> list[Statement]:
 
 
 def _known_sentences(text: str, bones: Skeleton) -> Iterator[Statement]:
-    for refusal in refusals():
-        for sentence in refusal.texts:
-            place = bones.letters.find(sentence)
-            for _ in range(MAX_STATEMENTS):
-                if place < 0:
-                    break
-                start, end = bones.place(place), bones.place(place + len(sentence) - 1)
-                statement = _sentence(text, refusal, start, end)
-                if statement is not None:
-                    yield statement
-                place = bones.letters.find(sentence, place + len(sentence))
+    letters = bones.letters
+    for sentence, refusal in [pair for pair in _sentences() if pair[0] in letters]:
+        place = letters.find(sentence)
+        for _ in range(MAX_STATEMENTS):
+            if place < 0:
+                break
+            start, end = bones.place(place), bones.place(place + len(sentence) - 1)
+            statement = _sentence(text, refusal, start, end)
+            if statement is not None:
+                yield statement
+            place = letters.find(sentence, place + len(sentence))
+
+
+@cache
+def _sentences() -> tuple[tuple[str, Refusal], ...]:
+    return tuple((sentence, refusal) for refusal in refusals() for sentence in refusal.texts)
 
 
 def _sentence(text: str, refusal: Refusal, start: int, end: int) -> Statement | None:
@@ -105,7 +101,7 @@ def _other(text: str, code: Code) -> Statement:
     line = text[code.end : ending if ending >= 0 else len(text)]
     says = skeleton(line[:200]).letters
     return Statement(
-        refusal=next((r for r in refusals() if r.has(code.text) and _is_cut_off(says, r)), None),
+        refusal=next((r for r in refusals_by(code.text) if _is_cut_off(says, r)), None),
         code=code.text,
         smtp=code.smtp,
         has_text=sum(c.isalpha() for c in says) >= 4,
@@ -118,6 +114,7 @@ def _is_cut_off(says: str, refusal: Refusal) -> bool:
     """Whether a reply is the beginning of a known one, as in a message that was cut off."""
     if len(says) < MIN_CUT:
         return False
+    says = says.removeprefix(UNAVAILABLE)
     if ACCESS_DENIED.startswith(says):
         return True
     says = says.removeprefix(ACCESS_DENIED)
@@ -167,63 +164,3 @@ def enhanced(text: str) -> str | None:
 def said_by_others(text: str) -> bool:
     letters = skeleton(text).letters
     return any(said in letters for said in others_say())
-
-
-# ── evidence ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def excerpt(text: str, start: int, end: int) -> str:
-    """A place in a text, widened to whole words, as one short line that shows where something was left out."""
-    start = min(max(0, start), len(text))
-    end = min(max(start, end), len(text))
-    if text[start : start + 1].strip():
-        start -= len(re.findall(r"\S*\Z", text[max(0, start - LONG_WORD) : start])[0])
-    if text[end - 1 : end].strip():
-        end += len(re.findall(r"\A\S*", text[end : end + LONG_WORD])[0])
-    before = LEFT_OUT if text[:start].strip() else ""
-    after = LEFT_OUT if text[end:].strip() else ""
-    return evidence(f"{before} {text[start:end]} {after}")
-
-
-# ── who refused ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@cache
-def _said() -> re.Pattern[str]:
-    words = "|".join(re.escape(words) for words in layout().returned)
-    return re.compile(rf"\b(?:said|returned|replied)\b|(?:{words})", re.IGNORECASE)
-
-
-@cache
-def _form_host() -> re.Pattern[str]:
-    """The line of the newer reports' form that says which host refused."""
-    names = "|".join(map(re.escape, sorted(layout().remote_servers)))
-    return re.compile(rf"^(?:{names})[ \t]{{0,3}}:[ \t]*({HOST})[ \t]*$", re.IGNORECASE | re.MULTILINE)
-
-
-def _hosts_that_said(text: str) -> Iterator[str]:
-    for said in _said().finditer(text):
-        match = HOST_AT_END.search(text, max(0, said.start() - 320), said.start())
-        if match is not None:
-            yield match[1]
-
-
-def framed(text: str) -> bool:
-    """Whether a host of Microsoft's appears in a report."""
-    if not mentions_microsoft(text):
-        return False
-    return any(is_microsoft(match[1]) for match in islice(ANY_HOST.finditer(text), MAX_HOSTS))
-
-
-def refused_elsewhere(text: str, place: int) -> bool:
-    """Whether the report names a host that is not Microsoft's as the one that gave the answer at this place."""
-    before = text[max(0, place - 1500) : place]
-    above = (line for line in reversed(before.split("\n")[:-1]) if line.strip())
-    named = [match[1] for line in islice(above, 2) if (match := HOST_LINE.match(line))]
-    named += HOST_MARKED.findall(before[-120:])
-    named += HOST_SAYS.findall(before) if ":\n" in before else ()
-    named += _hosts_that_said(before[-400:])
-    around = text[max(0, place - 400) : place + 600]
-    named += REMOTE_MTA.findall(around) if "remote-mta" in around.lower() else ()
-    named += _form_host().findall(around)
-    return any(not is_microsoft(host) for host in named)

@@ -4,20 +4,18 @@
 rejected``, and Microsoft's own report quotes it under the sentence that it uses for blocked accounts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from plugin.model import Confidence, Label
+from plugin.triage.hosts import framed, refused_elsewhere
 from plugin.triage.knowledge import Phrase, Refusal, is_english, is_microsoft, phrases, refusals
 from plugin.triage.mail import Status
-from plugin.triage.plain import Skeleton, evidence, skeleton
+from plugin.triage.plain import Skeleton, evidence, excerpt, skeleton
 from plugin.triage.replies import (
     Statement,
     enhanced,
-    excerpt,
-    framed,
     meant,
-    refused_elsewhere,
     said_by_others,
     scanned_in,
     statements_in,
@@ -66,14 +64,16 @@ def _judge_status(status: Status) -> Verdict | None:
     return _not_ours("other-refusal", code, words)
 
 
-def judge_text(text: str) -> Verdict | None:
+def judge_text(text: str, domains: Sequence[str]) -> Verdict | None:
     """What a report in text form means; None where nothing in it is an answer of a mail system."""
     bones = skeleton(text)
     statements = statements_in(text, bones)
-    known = [(s, s.refusal) for s in statements if s.refusal is not None and not refused_elsewhere(text, s.place)]
+    known = [
+        (s, s.refusal) for s in statements if s.refusal is not None and not refused_elsewhere(text, s.place, domains)
+    ]
     if known:
         return _known(*min(known, key=lambda pair: (RANK.index(pair[1].label), pair[0].code is None, pair[0].place)))
-    elsewhere = any(refused_elsewhere(text, s.place) for s in statements)
+    elsewhere = any(refused_elsewhere(text, s.place, domains) for s in statements)
     if not elsewhere and framed(text) and not any(said_by_others(s.words) for s in statements):
         alone = next(((s, r) for s in statements for r in refusals() if _stands_alone(s, r)), None)
         if alone is not None:
@@ -95,11 +95,11 @@ def _known(statement: Statement, refusal: Refusal) -> Verdict:
 
 
 def _judge_phrases(text: str, bones: Skeleton, statements: list[Statement]) -> Verdict | None:
-    for phrase in phrases():
-        place = bones.letters.find(phrase.fragment)
-        if place >= 0:
-            return _phrase_verdict(phrase, text, bones.place(place), statements)
-    return None
+    letters = bones.letters
+    phrase = next((phrase for phrase in phrases() if phrase.fragment in letters), None)
+    if phrase is None:
+        return None
+    return _phrase_verdict(phrase, text, bones.place(letters.find(phrase.fragment)), statements)
 
 
 def _phrase_verdict(phrase: Phrase, text: str, place: int, statements: list[Statement]) -> Verdict:
@@ -123,8 +123,9 @@ def _fits(statement: Statement, refusal: Refusal) -> bool:
 
 def _stands_alone(statement: Statement, refusal: Refusal) -> bool:
     """A code that is believed without its known text: translated, or none; not what other systems say."""
-    in_english = statement.has_text and is_english(statement.words)
-    return refusal.believed_alone and statement.smtp and _fits(statement, refusal) and not in_english
+    if not (refusal.believed_alone and statement.smtp and _fits(statement, refusal)):
+        return False
+    return not (statement.has_text and is_english(statement.words))
 
 
 def _is_other_refusal(statement: Statement, text: str, *, elsewhere: bool) -> bool:

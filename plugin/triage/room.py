@@ -14,8 +14,9 @@ MAX_LINES = 10_000  # of all mails together
 MAX_MARKS = 60  # mentions of boundaries and embedded messages in them, which bound parts and depth
 MAX_LINE_BYTES = 20_000
 MAX_HEADER_BYTES = 4_096  # of one header with its folded lines
-MARK = re.compile(rb"boundary|message/|multipart/")
-LINE_END = re.compile(rb"\r\n|\r|\n")
+MARKS = (b"boundary", b"message/", b"multipart/")
+MARK = re.compile(b"|".join(MARKS))
+FOLDS = (b" ", b"\t")  # with which a line begins that belongs to the header before it
 HEADER_NAME = re.compile(rb"[!-9;-~]{1,80}:")
 
 
@@ -75,7 +76,7 @@ class Room:
             self.note("large mails were read in part")
         content = content[: self._bytes]
         self._bytes -= len(content)
-        lines = LINE_END.split(self._marked(content))
+        lines = self._marked(content).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         if len(lines) > self._lines:
             self.note(f"only the first {MAX_LINES} lines of mails were read")
         lines = lines[: self._lines]
@@ -83,7 +84,12 @@ class Room:
         return b"\n".join(_short_headers(lines))
 
     def _marked(self, content: bytes) -> bytes:
-        for match in MARK.finditer(content.lower()):
+        low = content.lower()
+        marks = sum(low.count(word) for word in MARKS)
+        if marks <= self._marks:
+            self._marks -= marks
+            return content
+        for match in MARK.finditer(low):
             self._marks -= 1
             if self._marks < 0:
                 self.note(f"only the parts up to the {MAX_MARKS}th boundary were read")
@@ -93,9 +99,13 @@ class Room:
 
 def _short_headers(lines: list[bytes]) -> Iterator[bytes]:
     """Lines of a bearable length, and folded headers too; body lines that begin with a space suffer no harm."""
+    folded = sum(len(line) for line in lines if line[:1] in FOLDS)
+    if folded + max(map(len, lines), default=0) <= MAX_HEADER_BYTES:
+        yield from lines
+        return
     folded = 0
     for line in lines:
-        is_folded = line[:1] in (b" ", b"\t")
+        is_folded = line[:1] in FOLDS
         folded = folded + len(line) if is_folded else len(line)
         if not is_folded or folded <= MAX_HEADER_BYTES:
             if len(line) > MAX_HEADER_BYTES:

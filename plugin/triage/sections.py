@@ -111,8 +111,7 @@ def _is_reply_line(line: str) -> bool:
 
 
 def _says_who_wrote(line: str) -> bool:
-    low = line[:400].casefold().rstrip()
-    return low.endswith(layout().wrote) and DIGIT.search(low) is not None
+    return DIGIT.search(line) is not None and line[:400].casefold().rstrip().endswith(layout().wrote)
 
 
 def _is_mail_system(author: str) -> bool:
@@ -125,7 +124,7 @@ def _blocks(lines: Lines) -> Iterator[tuple[int, int]]:
     begun = False  # the block's report has had its first sentence
     intros = frozenset(lines.intros)
     more = MAX_SECTIONS - 1
-    for number in range(len(lines)):
+    for number in sorted(intros.union(lines.numbers)):
         is_header = lines.fields[number] is not None and _is_mail_system(lines.header_block(number).get("from", ""))
         if begun and more and (is_header or number in intros):
             yield start, number
@@ -137,12 +136,10 @@ def _blocks(lines: Lines) -> Iterator[tuple[int, int]]:
 def _section(lines: Lines, start: int, end: int) -> Section:
     author = recipient = sender = ""
     recipients: list[str] = []
-    original = _original_at(lines, start, end)
-    for number in range(start, end):
-        field = lines.fields[number]
-        if field is None:
-            continue
-        kind, value = field
+    within = [number for number in lines.numbers if start <= number < end]
+    original = _original_at(lines, start, end) if within else end
+    for number in within:
+        kind, value = lines.fields[number] or ("", "")
         address = header_address(value) or header_address(lines.folded(number))
         if kind == "from" and _is_mail_system(value):
             author = value
@@ -164,4 +161,4 @@ def _section(lines: Lines, start: int, end: int) -> Section:
 def _original_at(lines: Lines, start: int, end: int) -> int:
     """Where a report begins, below which a From line is the refused message's: its first sentence or Received lines."""
     intro = next((number for number in lines.intros if start <= number < end), end)
-    return next((number for number in lines.traces if start <= number < intro), intro)
+    return next((number for number in range(start, intro) if lines.is_trace(number)), intro)

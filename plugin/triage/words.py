@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from functools import cache
 
 from plugin.model import Confidence, Label
-from plugin.triage.knowledge import data, refusals
+from plugin.triage.knowledge import data, refusals, refusals_by
 from plugin.triage.lexicon import Lexicon
 from plugin.triage.plain import clean, evidence, folded, unquoted_lines
 from plugin.triage.replies import codes_in, scanned_in
-from plugin.triage.report import Verdict
+from plugin.triage.report import RANK, Verdict
 
 MAX_WORDS = 20_000  # characters of one message's own words that are weighed
 WRAPPED = 50  # characters; a longer line that goes on below was broken by a mail program
 SENTENCE = re.compile(r"[.!;]+(?=\s|$)|(?<=\?)(?=[^!-~])|[。！]|\n")  # a question keeps its mark
 LINE_END = re.compile(rf"(?<=[^\n]{{{WRAPPED}}})\n(?=[^\W\d_])")
 
+LONG_DETAIL = 3  # digits; a last number as long as this is seldom one of a version, section or address
+ASKS = re.compile(r"(?:\?|か|吗|嗎|呢|까|나요|가요)\Z")  # East Asian scripts often leave the mark out
 QUESTION = frozenset({"question"})  # a concept that is no fragment but the sentence's mark
 
 Wanted = tuple[frozenset[str], ...]  # of each set, one concept
@@ -40,7 +42,9 @@ class _Rule:
         return frozenset[str]().union(*self.one, *self.near, *self.text, self.unless, self.none_of)
 
     def holds(self, sentences: Sequence[frozenset[str]], whole: frozenset[str]) -> bool:
-        if self.none_of & whole or not all(_has(whole, each) for each in (self.one, self.near, self.text)):
+        if not self.none_of.isdisjoint(whole) or not _has(whole, self.text):
+            return False
+        if not _has(whole, self.one) or not _has(whole, self.near):
             return False
         plain = (found for found in sentences if not self.unless & found)
         if not any(_has(found, self.one) for found in plain):
@@ -53,7 +57,9 @@ def _found_in(text: str, kind: str) -> list[frozenset[str]]:
     lines = LINE_END.sub(" ", text[:MAX_WORDS])
     said = [folded(sentence) for sentence in SENTENCE.split(lines)]
     names = _concepts(kind).names
-    return [names(one) | QUESTION if one.endswith("?") else names(one) for one in said]
+    found = [names(one) | QUESTION if ASKS.search(one) else names(one) for one in said]
+    off = {name for name, other in data("words.json")["cancelled"].items() if any(other in one for one in found)}
+    return [one - off for one in found] if off else found
 
 
 def _pairs(sentences: Sequence[frozenset[str]]) -> list[frozenset[str]]:
@@ -61,7 +67,7 @@ def _pairs(sentences: Sequence[frozenset[str]]) -> list[frozenset[str]]:
 
 
 def _has(found: frozenset[str], wanted: Wanted) -> bool:
-    return all(found & either for either in wanted)
+    return not any(map(found.isdisjoint, wanted))
 
 
 def _wanted(names: Iterable[str]) -> Wanted:
@@ -89,7 +95,8 @@ def _rules(kind: str) -> tuple[_Rule, ...]:
 @cache
 def _concepts(kind: str) -> Lexicon:
     words = data("words.json")
-    known = {*words["code_context"], *words["code_none"]} if kind == "rules" else set()
+    known = set(words["cancelled"].values())
+    known |= {*words["code_context"], *words["code_context_long"], *words["code_none"]} if kind == "rules" else set()
     known = known.union(*(rule.concepts for rule in _rules(kind)))
     return Lexicon({name: fragments for name, fragments in words["concepts"].items() if name in known})
 
@@ -119,14 +126,14 @@ def somebody_elses(text: str) -> str | None:
     return _name_of(_rules("somebody_else"), _found_in(text, "somebody_else"))
 
 
-def no_matter(text: str, *, beside_our_report: bool) -> str | None:
+def no_matter(text: str, *, about_a_case: bool) -> str | None:
     """By which rule the writer says that nothing is blocked now: it is over, or asked in general; None if by none.
 
-    Whoever says in the same words that mail fails, or that something else does, is not taken to say so. Beside a report
-    that names a sender of ours only the plainest rules count.
+    Whoever says in the same words that mail fails, or that something else does, is not taken to say so. Where a report
+    or the writer names an account of ours only the plainest rules count.
     """
     found = _found_in(text, "asides")
-    rules = [rule for rule in _rules("asides") if rule.strong or not beside_our_report]
+    rules = [rule for rule in _rules("asides") if rule.strong or not about_a_case]
     name = _name_of(rules, found)
     return None if name is None or complains(text) else name
 
@@ -138,25 +145,30 @@ def _name_of(rules: Iterable[_Rule], sentences: Sequence[frozenset[str]]) -> str
 
 def code_of(text: str, label: Label) -> str | None:
     """A code in a writer's words that goes with a label."""
-    ours = [refusal for refusal in refusals() if refusal.label is label]
-    exact = next((code.text for code in codes_in(text) if any(refusal.has(code.text) for refusal in ours)), None)
-    return exact or next((code for code in scanned_in(text) if any(code in refusal.codes for refusal in ours)), None)
+    exact = (code.text for code in codes_in(text) if any(refusal.label is label for refusal in refusals_by(code.text)))
+    named = _named_codes(label)
+    return next(exact, None) or next((code for code in scanned_in(text) if code in named), None)
+
+
+@cache
+def _named_codes(label: Label) -> frozenset[str]:
+    """The codes of a label but those that only lie in a range."""
+    return frozenset(code for refusal in refusals() if refusal.label is label for code in refusal.codes)
 
 
 def _bare_code(text: str, whole: frozenset[str]) -> Verdict | None:
     """A code that the writer gives without its text, in words about mail."""
     words = data("words.json")
     told = whole & set(words["code_context"]) or any(code.smtp for code in codes_in(text))
+    if not told and whole & set(words["code_context_long"]):
+        told = any(len(code.text.rpartition(".")[2]) >= LONG_DETAIL for code in codes_in(text))
     if not told or whole & set(words["code_none"]):
         return None
-    for refusal in refusals():
-        if refusal.believed_alone and (code := code_of(text, refusal.label)) and refusal.has(code):
+    codes = {label: code for label in RANK if (code := code_of(text, label)) is not None}
+    for label, code in codes.items():
+        if any(refusal.believed_alone and refusal.label is label for refusal in refusals_by(code)):
             return Verdict(
-                label=refusal.label,
-                confidence=Confidence.UNSURE,
-                code=code,
-                rule="code-in-words",
-                evidence=evidence(text),
+                label=label, confidence=Confidence.UNSURE, code=code, rule="code-in-words", evidence=evidence(text)
             )
     return None
 

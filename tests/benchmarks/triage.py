@@ -16,7 +16,7 @@ from tests.triage.scoring import DOMAINS, HERE
 
 AT_LEAST = 1_500  # tickets a second
 AT_MOST = 0.25  # seconds for any input
-ROUNDS = 5
+ROUNDS = 12
 
 
 def speed() -> float:

@@ -1,6 +1,6 @@
 """Triage keeps what is wanted of it, on the examples and on the project's own set.
 
-Its rules were written with the examples and with half of the set in view (ids whose SHA-256 ends in an even digit).
+Its rules were written with the examples and with the set in view: what is held here is that nothing of it gets lost.
 """
 
 from pathlib import Path
@@ -34,14 +34,8 @@ def test_each_label_is_found_and_not_claimed_wrongly(label: Label, rows: list[Sc
     assert precision_recall_f1(rows, label)[2] >= PROMISED[label], wrong
 
 
-WRONGLY_BLAMED = {"examples.jsonl": 0, "tickets.jsonl": 4}
-"""How many are left. None is wanted; the number may only fall."""
-
-
-@pytest.mark.parametrize("path", sets(), ids=lambda path: path.name)
-def test_somebody_elses_refusal_is_taken_for_a_blocked_sender_no_more_often_than_before(path: Path) -> None:
-    blamed = [row.wanted["id"] for row in scored(path) if row.is_wrongly_blamed]
-    assert len(blamed) <= WRONGLY_BLAMED[path.name], blamed
+def test_nobody_elses_refusal_is_taken_for_a_blocked_sender(rows: list[Scored]) -> None:
+    assert [row.wanted["id"] for row in rows if row.is_wrongly_blamed] == []
 
 
 def test_the_account_is_right(rows: list[Scored]) -> None:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from plugin.model import Said, TicketText
 from plugin.triage import triage
-from plugin.triage.plain import LEFT_OUT, LONG_WORD, evidence
-from plugin.triage.replies import excerpt
+from plugin.triage.plain import LEFT_OUT, LONG_WORD, evidence, excerpt
 
 MOST = 200
 TEXTS = st.lists(st.text("a5.,\n ", max_size=30) | st.text(max_size=250), max_size=12).map(" ".join)

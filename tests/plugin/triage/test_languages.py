@@ -1,6 +1,7 @@
 """The same matters in fourteen languages: complaints in words, and reports in whatever dress they come.
 
-`languages/complaints.json` and `languages/reports.json` were written for these tests; no native speaker checked them.
+The files in `languages/` were written for these tests; no native speaker checked them. In `matters.json` each matter is
+told once in every language, so that no rule is better in one of them.
 """
 
 import json
@@ -12,9 +13,11 @@ import pytest
 
 from plugin.model import Label, Said, TicketText
 from plugin.triage.answer import Answer, answer
+from plugin.triage.knowledge import data
 
 HERE = Path(__file__).parent / "languages"
 COMPLAINTS = json.loads((HERE / "complaints.json").read_text("utf-8"))
+MATTERS = json.loads((HERE / "matters.json").read_text("utf-8"))
 REPORTS = json.loads((HERE / "reports.json").read_text("utf-8"))
 KIM = "kadler@example.edu"
 HEADERS = """Received: from AB1PR01MB1234.eurprd01.prod.outlook.com (2603:10a6:1::1) by
@@ -74,6 +77,54 @@ def test_a_complaint_in_words_is_understood(lang: str, label: Label) -> None:
     wrong = {text: found.rule for text in texts if (found := told(text)).label is not label}
     assert texts
     assert wrong == {}
+
+
+def test_every_concept_has_words_in_every_language_and_a_use() -> None:
+    words = data("words.json")
+    english = {"named_list", "named_list_translated"}  # what Microsoft calls the list, and what others make of it
+    needed = {lang.replace("zh-Hans", "zh") for lang in COMPLAINTS}
+    lacking = {name: needed - found.keys() for name, found in words["concepts"].items() if "any" not in found}
+    assert {name for name, langs in lacking.items() if langs} == english
+    rows = [row for kind in ("rules", "asides", "somebody_else") for row in words[kind]]
+    named = {name for row in rows for key in ("one", "near", "text", "none", "unless") for name in row.get(key, ())}
+    named |= {*words["code_context"], *words["code_context_long"], *words["code_none"], *words["cancelled"].values()}
+    assert {name for either in named for name in either.split("|")} == {*words["concepts"], "question"}
+
+
+@pytest.mark.parametrize("matter", MATTERS)
+def test_a_matter_is_understood_in_every_language(matter: str) -> None:
+    label, texts = MATTERS[matter]["label"], MATTERS[matter]["texts"]
+    wrong = {lang: found.rule for lang, text in texts.items() if (found := told(text)).label.value != label}
+    assert texts.keys() == COMPLAINTS.keys()
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("matter", [name for name, row in MATTERS.items() if row["label"] == "sender_blocked"])
+def test_a_complaint_with_its_report_is_believed_whatever_else_it_says(matter: str) -> None:
+    for text in MATTERS[matter]["texts"].values():
+        assert told(f"{text}\n\n{report('en', BAD_OUTBOUND)}").label is Label.SENDER_BLOCKED
+
+
+@pytest.mark.parametrize("matter", ["over", "question", "bulletin", "last-year", "released", "intranet-draft"])
+def test_a_report_without_a_sender_is_set_aside_where_nothing_is_blocked(matter: str) -> None:
+    for text in MATTERS[matter]["texts"].values():
+        assert told(f"{text}\n\n{report('en', BAD_OUTBOUND, headers='')}").label is Label.NOT_BLOCKED
+
+
+@pytest.mark.parametrize("lang", REPORTS)
+def test_a_report_that_another_organisations_server_made_is_none_of_ours(lang: str) -> None:
+    text = report(lang, BAD_OUTBOUND, headers="").replace(
+        "AB1PR01MB1234.eurprd01.prod.outlook.com", "mail.city.example"
+    )
+    assert told(text).rule == "refused-by-another-system"
+    assert told(text.replace("mail.city.example", "exch01.ad.example.edu")).label is Label.SENDER_BLOCKED
+
+
+@pytest.mark.parametrize("lang", REPORTS)
+def test_a_second_report_below_the_first_is_read_for_itself(lang: str) -> None:
+    first = report(lang, "552 5.2.2 mailbox full", refused_by="mx1.city.example", headers="")
+    found = told(f"{first}\n\n{report(lang, BAD_OUTBOUND)}")
+    assert (found.label, found.account) == (Label.SENDER_BLOCKED, KIM)
 
 
 @pytest.mark.parametrize("lang", REPORTS)
