@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
 
-from plugin.triage.accounts import is_ours
-from plugin.triage.knowledge import is_microsoft, layout, mentions_microsoft
+from plugin.triage.accounts import as_seen, may_be_ours
+from plugin.triage.knowledge import is_microsoft, layout, mentions_microsoft, microsoft_hosts, under
 
 MAX_HOSTS = 200  # that are looked at in one report
 HOST = r"[a-z0-9_](?:[a-z0-9_-]{0,62}\.){1,8}[a-z]{2,18}"
@@ -65,9 +65,9 @@ def _called_last(text: str) -> Iterator[str]:
 
 def framed(text: str) -> bool:
     """Whether a host of Microsoft's appears in a report."""
-    if not mentions_microsoft(text):
+    if not mentions_microsoft(text) and not mentions_microsoft(as_seen(text)):
         return False
-    return any(is_microsoft(match[1]) for match in islice(ANY_HOST.finditer(text), MAX_HOSTS))
+    return any(is_microsofts(match[1]) for match in islice(ANY_HOST.finditer(text), MAX_HOSTS))
 
 
 def refused_elsewhere(text: str, place: int, domains: Sequence[str]) -> bool:
@@ -82,7 +82,17 @@ def refused_elsewhere(text: str, place: int, domains: Sequence[str]) -> bool:
     around = text[max(0, place - 400) : place + 600]
     named += REMOTE_MTA.findall(around) if "remote-mta" in around.lower() else ()
     named += _form_host(layout().remote_servers).findall(around)
-    return any(not is_microsoft(host) and not is_ours(f"@{host}", domains) for host in named)
+    return any(not is_microsofts(host) and not may_be_ours(f"@{host}", domains) for host in named)
+
+
+def is_microsofts(host: str) -> bool:
+    """Whether a host is one of Microsoft's, also where a scanner misread it, such as prod.out1ook.com."""
+    return is_microsoft(host) or under(as_seen(host), _seen_hosts())
+
+
+@cache
+def _seen_hosts() -> tuple[str, ...]:
+    return tuple(map(as_seen, microsoft_hosts()))
 
 
 def reported_by(text: str) -> str:

@@ -24,9 +24,12 @@ class Refusal:
     confirmed: bool  # documented, or seen in real reports; one that is not never decides alone
     first: tuple[int, ...] = ()  # a range of codes with the same meaning, both ends included
     last: tuple[int, ...] = ()
+    but: tuple[str, ...] = ()  # codes in the range that mean something else
 
     def has(self, code: str) -> bool:
         """Whether the code is one of this refusal's."""
+        if code in self.but:
+            return False
         return code in self.codes or bool(self.first and self.first <= _order(code) <= self.last)
 
 
@@ -82,6 +85,7 @@ def refusals() -> tuple[Refusal, ...]:
             confirmed=row["confidence"] != "U",
             first=_order(row.get("from", "")),
             last=_order(row.get("through", "")),
+            but=tuple(row.get("but", ())),
         )
         for row in data("codes.json")["refusals"]
     )
@@ -154,6 +158,11 @@ def under(host: str, parents: Iterable[str]) -> bool:
     """Whether a host is one of the parents or lies below one."""
     host = host.casefold().rstrip(".")
     return any(host == parent or host.endswith("." + parent) for parent in parents)
+
+
+def microsoft_hosts() -> tuple[str, ...]:
+    """Microsoft 365's mail hosts, and what lies below them."""
+    return tuple(_microsoft()["hosts"])
 
 
 def is_microsoft(host: str) -> bool:

@@ -7,10 +7,11 @@ from itertools import islice
 
 from plugin.model import AttachedFile, Confidence, Label, Said
 from plugin.triage import mail as mails
-from plugin.triage.accounts import as_seen, header_address, is_ours, may_be_ours, named_in, speaks_of_one
+from plugin.triage.accounts import header_address, is_ours, may_be_ours, named_in, speaks_of_one
 from plugin.triage.decoding import decoded_text
-from plugin.triage.hosts import reported_by
+from plugin.triage.hosts import is_microsofts, reported_by
 from plugin.triage.knowledge import calls, demands, is_mailer, is_microsoft, is_microsoft_link, poses_as_system
+from plugin.triage.listing import listed_senders
 from plugin.triage.mail import Mail
 from plugin.triage.markup import HEAD, html_to_text, looks_like_html
 from plugin.triage.outlook import is_outlook
@@ -27,6 +28,7 @@ LINK = re.compile(r"\bh(?:tt|xx)ps?\s?(?::|\[:\])\s?//([^\s/?#<>\"')\]]{1,253})"
 REPLY = re.compile(
     r"\s{0,3}(?:re|aw|antw|sv|vs|odp|rif|r|ref|回复|回覆|答复|返信|답장|ответ)\s?(?:\[\d+\])?[:：]", re.IGNORECASE
 )
+TRACE = re.compile(r"(?:\n[>\s]{0,8})Received: ")  # from where on a report has headers, whose words say nothing
 MAX_NOTICES = 50  # quotations that are looked at in one message
 NOTICE = re.compile(r"[«„\"「『‹]([^«„\"「『»」』›\n]{10,500})[»\"」』›]")
 BARE_HOST = re.compile(r"(?<![\w.@-])((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,18})(?![\w@-])", re.IGNORECASE | re.ASCII)
@@ -92,7 +94,7 @@ def _as_the_writer_means(found: list[Reading], subject: str, words: str, domains
     rule = no_matter(text, about_a_case=is_case) or ("imitation" if _quotes_bait(text, domains) else None)
     if rule is not None:
         return [_set_aside(reading, rule) for reading in found]
-    if any(map(_names_nobody, found)) and somebody_elses(words) and not named_in([text], domains, frozenset()):
+    if any(map(_names_nobody, found)) and somebody_elses(text) and not named_in([text], domains, frozenset()):
         return [
             _set_aside(reading, "somebody-elses-account") if _names_nobody(reading) else reading for reading in found
         ]
@@ -120,11 +122,13 @@ def _of_parts(parts: Parts, domains: Sequence[str], room: Room) -> Iterator[Read
         verdict = judge_text(section.text, domains) or _judge_prose(section)
         if verdict is not None:
             yield _weighed(verdict, section, domains)
+        yield from (Reading(verdict=found, sender=sender) for found, sender in listed_senders(section.text, domains))
 
 
 def _judge_prose(section: Section) -> Verdict | None:
     """A report of which only sentences for people are left, in whatever words its language has for them."""
-    verdict = judge_words(section.text, beside_other_report=False) if section.is_report else None
+    told = TRACE.split(section.text, maxsplit=1)[0]
+    verdict = judge_words(told, beside_other_report=False) if section.is_report else None
     return replace(verdict, confidence=Confidence.UNSURE, is_prose=True) if verdict is not None else None
 
 
@@ -215,7 +219,7 @@ def _is_refused_elsewhere(section: Section, mail: Mail | None, sender: str, doma
         hosts = [status.reporting for status in told if status.reporting]
     else:
         hosts = list(filter(None, [reported_by(section.text)]))
-    return bool(hosts) and not any(is_microsoft(as_seen(host)) or may_be_ours(host, domains) for host in hosts)
+    return bool(hosts) and not any(is_microsofts(host) or may_be_ours(host, domains) for host in hosts)
 
 
 def _names_nobody(reading: Reading) -> bool:

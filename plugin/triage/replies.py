@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 
 from plugin.triage.knowledge import Refusal, others_say, refusals, refusals_by
 from plugin.triage.plain import Skeleton, evidence, excerpt, skeleton
+from plugin.triage.translated import answers_in
 
 MAX_STATEMENTS = 60  # codes, and known sentences, that are looked at in one report
 MIN_CUT = 5  # letters of an answer that was cut off by which it is known
@@ -37,6 +38,7 @@ class Statement:
     has_text: bool
     place: int
     words: str
+    is_translated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def codes_in(text: str) -> Iterator[Code]:
 def statements_in(text: str, bones: Skeleton) -> list[Statement]:
     """Known sentences with the code beside them, and all other codes with what follows them."""
     found = list(_known_sentences(text, bones))
+    found += [one for one in _translated(text, bones) if not any(abs(one.place - s.place) <= NEAR for s in found)]
     taken = {s.place for s in found}
     others = (c for c in islice(codes_in(text), MAX_STATEMENTS) if not any(abs(c.start - at) <= NEAR for at in taken))
     return [*found, *(_other(text, code) for code in others)]
@@ -80,6 +83,17 @@ def _known_sentences(text: str, bones: Skeleton) -> Iterator[Statement]:
             if statement is not None:
                 yield statement
             place = letters.find(sentence, place + len(sentence))
+
+
+def _translated(text: str, bones: Skeleton) -> Iterator[Statement]:
+    """Answers of Microsoft in other languages; not beside a code that means something else, or words of others."""
+    for refusal, first, last in answers_in(bones.letters):
+        start, end = bones.place(first), bones.place(last)
+        statement = _sentence(text, refusal, start, end)
+        around = text[max(0, start - NEAR) : end + NEAR]
+        is_other = statement is not None and statement.code is None and any(code.smtp for code in codes_in(around))
+        if statement is not None and not is_other and not said_by_others(around):
+            yield replace(statement, is_translated=True)
 
 
 @cache
@@ -132,6 +146,7 @@ def _code_in(text: str, refusal: Refusal, *, last: bool) -> str | None:
     codes = [code.text for code in codes_in(text)]
     codes = codes[::-1] if last else codes
     exact = next((code for code in codes if refusal.has(code)), None)
+    exact = exact or next((code for code in codes if _is_akin(refusal, code)), None)
     if exact is not None:
         return exact
     off = next((c for seen in (*codes, *scanned_in(text)) for c in refusal.codes if _one_off(seen, c)), None)
@@ -153,8 +168,13 @@ def _one_off(seen: str, code: str) -> bool:
     return len(longer) == len(shorter) + 1 and any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
 
 
+def _is_akin(refusal: Refusal, code: str) -> bool:
+    """Whether a code is given with the same words for another limit: so it is not mistyped."""
+    return any(refusal.label is other.label and other.believed_alone for other in refusals_by(code))
+
+
 def meant(refusal: Refusal, code: str | None) -> str | None:
-    return code if code is None or refusal.has(code) else refusal.codes[0]
+    return code if code is None or refusal.has(code) or _is_akin(refusal, code) else refusal.codes[0]
 
 
 def enhanced(text: str) -> str | None:

@@ -85,11 +85,13 @@ def judge_text(text: str, domains: Sequence[str]) -> Verdict | None:
 
 
 def _known(statement: Statement, refusal: Refusal) -> Verdict:
+    is_whole = statement.code is not None and not statement.is_translated
+    told = "translated-reply" if statement.is_translated else "microsoft-reply"
     return Verdict(
         label=refusal.label,
-        confidence=_as_sure_as(refusal, Confidence.CERTAIN if statement.code else Confidence.LIKELY),
+        confidence=_as_sure_as(refusal, Confidence.CERTAIN if is_whole else Confidence.LIKELY),
         code=meant(refusal, statement.code),
-        rule="microsoft-reply" if statement.code else "microsoft-reply-without-code",
+        rule=told if statement.code else f"{told}-without-code",
         evidence=statement.words,
     )
 

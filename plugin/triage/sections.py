@@ -118,6 +118,15 @@ def _is_mail_system(author: str) -> bool:
     return is_mailer(header_address(author)) or "microsoft outlook" in author.casefold()
 
 
+def _is_role(author: str) -> bool:
+    """Whether it is an address that programs send from: below a report's first sentence it sent the refused mail."""
+    return header_address(author).startswith(("noreply", "no-reply"))
+
+
+def _is_reporter(author: str) -> bool:
+    return _is_mail_system(author) and not _is_role(author)
+
+
 def _blocks(lines: Lines) -> Iterator[tuple[int, int]]:
     """The text cut where another report begins: at its forwarded header, else at its first sentence."""
     start = 0
@@ -125,7 +134,7 @@ def _blocks(lines: Lines) -> Iterator[tuple[int, int]]:
     intros = frozenset(lines.intros)
     more = MAX_SECTIONS - 1
     for number in sorted(intros.union(lines.numbers)):
-        is_header = lines.fields[number] is not None and _is_mail_system(lines.header_block(number).get("from", ""))
+        is_header = lines.fields[number] is not None and _is_reporter(lines.header_block(number).get("from", ""))
         if begun and more and (is_header or number in intros):
             yield start, number
             start, begun, more = number, False, more - 1
@@ -141,7 +150,7 @@ def _section(lines: Lines, start: int, end: int) -> Section:
     for number in within:
         kind, value = lines.fields[number] or ("", "")
         address = header_address(value) or header_address(lines.folded(number))
-        if kind == "from" and _is_mail_system(value):
+        if kind == "from" and _is_mail_system(value) and not (number > original and _is_role(value)):
             author = value
             recipient = header_address(lines.header_block(number).get("to", "")) or recipient
         elif kind == "from" and address and (number > original or "address" in lines[number][:40].casefold()):

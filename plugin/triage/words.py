@@ -156,6 +156,13 @@ def _named_codes(label: Label) -> frozenset[str]:
     return frozenset(code for refusal in refusals() if refusal.label is label for code in refusal.codes)
 
 
+@cache
+def _numbered() -> re.Pattern[str]:
+    """A number that is said to be one of an invoice, an article or the like."""
+    nouns = "|".join(map(re.escape, data("words.json")["numbered"]))
+    return re.compile(rf"(?<![a-z])(?:{nouns})\s?(?:no|nr|n°|nº|№|#|号|號)?[.:]?\s?\d[\d.]+", re.IGNORECASE)
+
+
 def _bare_code(text: str, whole: frozenset[str]) -> Verdict | None:
     """A code that the writer gives without its text, in words about mail."""
     words = data("words.json")
@@ -164,7 +171,8 @@ def _bare_code(text: str, whole: frozenset[str]) -> Verdict | None:
         told = any(len(code.text.rpartition(".")[2]) >= LONG_DETAIL for code in codes_in(text))
     if not told or whole & set(words["code_none"]):
         return None
-    codes = {label: code for label in RANK if (code := code_of(text, label)) is not None}
+    text_of_codes = _numbered().sub("", text)
+    codes = {label: code for label in RANK if (code := code_of(text_of_codes, label)) is not None}
     for label, code in codes.items():
         if any(refusal.believed_alone and refusal.label is label for refusal in refusals_by(code)):
             return Verdict(

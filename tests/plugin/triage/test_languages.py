@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.model import Label, Said, TicketText
+from plugin.model import Confidence, Label, Said, TicketText
 from plugin.triage.answer import Answer, answer
 from plugin.triage.knowledge import data
 
@@ -91,6 +91,17 @@ def test_every_concept_has_words_in_every_language_and_a_use() -> None:
     assert {name for either in named for name in either.split("|")} == {*words["concepts"], "question"}
 
 
+def test_every_translated_answer_has_its_words_in_every_language() -> None:
+    translated = data("translated.json")
+    needed = {lang.replace("zh-Hans", "zh") for lang in COMPLAINTS} - {"en"}
+    named = {
+        name for row in translated["answers"] for names in (row["first"], *row["with"]) for name in names.split("|")
+    }
+    assert named == translated["words"].keys()
+    lacking = {name: needed - langs.keys() for name, langs in translated["words"].items() if "any" not in langs}
+    assert {name for name, langs in lacking.items() if langs} == set()
+
+
 @pytest.mark.parametrize("matter", MATTERS)
 def test_a_matter_is_understood_in_every_language(matter: str) -> None:
     label, texts = MATTERS[matter]["label"], MATTERS[matter]["texts"]
@@ -162,6 +173,16 @@ def test_a_translated_answer_is_understood(lang: str) -> None:
     reply = f"550 5.1.8 {REPORTS[lang]['translated_reply']} AS(42004)"
     assert told(report(lang, reply)).label is Label.SENDER_BLOCKED
     assert told(f"{REPORTS[lang]['returned']} '{reply}'").code == "5.1.8"
+
+
+@pytest.mark.parametrize("lang", REPORTS)
+@pytest.mark.parametrize(("matter", "code"), [("translated-threshold", "5.7.705"), ("translated-traffic", "5.7.708")])
+def test_a_translated_answer_is_read_in_a_report_as_far_as_microsoft_gave_it(lang: str, matter: str, code: str) -> None:
+    reply = MATTERS[matter]["texts"][lang]
+    found = told(report(lang, reply))
+    assert (found.label, found.account, found.code) == (Label.TENANT_BLOCKED, KIM, code)
+    assert (found.confidence is Confidence.CERTAIN) == (lang == "en")
+    assert told(report(lang, f"550 {reply}", refused_by="mx1.city.example")).label is Label.NOT_BLOCKED
 
 
 @pytest.mark.parametrize("lang", REPORTS)
