@@ -184,9 +184,7 @@ class Desk:
         opened = self._work.new_case(source, ticket, status.netid, opened_by=agent.login)
         case = replace(opened, account=status.netid)
         self._refuse_twin(case, status)
-        with self._store.change() as change:
-            change.add_case(case)
-        return self._work.take(case, status, "Opened the case by hand.", agent=agent)
+        return self._work.take(case, status, "Opened the case by hand.", agent=agent, is_new=True)
 
     # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,15 +1,18 @@
 """What goes wrong between the steps of the procedure, as a hostile tester found it; each was a fault once."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from plugin.demo.desk.records import Person
 from plugin.demo.tenant.world import Listed
-from plugin.errors import NotAllowed
+from plugin.errors import NotAllowed, StorageError
 from plugin.model import Agent, CaseState, Role
 from plugin.notes.texts import ReplyKind
 
@@ -269,6 +272,17 @@ def test_an_id_that_the_tenant_will_not_take_does_not_hide_the_true_account(worl
     world.tenant_faults.refused_account = "bb4dger"
     ticket = world.file(email=BUCKY, report="ndr-5.1.8", text="My netid: bb4dger. Please help.")
     assert world.only_case(ticket, CaseState.CHECKLIST_OPEN).account == "bbadger"
+
+
+def test_a_case_opened_by_hand_is_kept_with_its_first_reading_or_not_at_all(world: Any) -> None:
+    """Left without one it would wait for ever: nothing on the ticket leads to it."""
+    ticket = world.file(email=FIONA, subject="hello", text="nothing of note")
+    file = make_url(world.parts.settings.cases_url).database
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TRIGGER full BEFORE UPDATE ON cases BEGIN SELECT RAISE(ABORT, 'full'); END")
+    with pytest.raises(StorageError):
+        world.front.open_case("desk", ticket, "bbadger", ALEX)
+    assert world.cases(ticket) == ()
 
 
 def test_a_case_opened_by_hand_answers_the_question_about_the_same_account(world: Any) -> None:
