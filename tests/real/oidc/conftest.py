@@ -12,6 +12,7 @@ import pytest
 
 from plugin.demo.stage import Stage
 from tests.ports import free_port
+from tests.real.conftest import Customers
 
 if TYPE_CHECKING:  # the driver is installed by `make test-real` only
     from playwright.sync_api import Browser, Page
@@ -79,6 +80,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory, plugin_port: int, issuer: st
         folder, ports, accounts=accounts, settles_after=1, follow_up_after="24h", more_settings=settings
     ) as stage:
         yield stage
+
+
+@pytest.fixture(scope="session")
+def customers(stage: Stage) -> Customers:
+    """The other side of this stage's tickets; the fixture of the same name further up belongs to the other stage."""
+    return Customers(stage)
 
 
 class Visitor:
