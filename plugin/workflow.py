@@ -151,8 +151,17 @@ class Workflow:
                 self._take_settled(self._docket.of_account(ticket, finding, settled.status.netid), settled.status)
         elif (case := self._docket.concerned(ticket, finding)) is not None and not any(known.values()):
             self._gone(case)
-        elif not self._docket.is_settled_by_person(ticket, finding, known):
+        elif self._docket.is_settled_by_person(ticket, finding, known):
+            self._take_known(ticket, known)
+        else:
             self._ask_person(ticket, finding, settled)
+
+    def _take_known(self, ticket: Ticket, known: Mapping[str, AccountStatus | None]) -> None:
+        """What was read to see who is meant is news to the cases that a person has settled."""
+        read = {status.netid: status for status in known.values() if status and status.sending is not Sending.UNKNOWN}
+        for case in self._store.cases_of_ticket(ticket.source, ticket.id):
+            if case.account in read:
+                self._work.take(case, read[case.account], "")
 
     def _move_cases(self, source: str, ticket: str, into: str) -> None:
         for case in self._store.cases_of_ticket(source, ticket):

@@ -322,6 +322,19 @@ def test_a_chosen_account_that_a_later_event_could_not_read_is_read_until_it_can
     assert "Bucky Badger" in note
 
 
+def test_a_chosen_account_that_is_listed_anew_is_told_by_the_next_event(world: Any) -> None:
+    """It was read to see who is meant; its case must not go on saying that it is released."""
+    ticket = world.file(email=FIONA, report="ndr-5.1.8", sender=BUCKY)
+    case = world.front.choose_account(world.only_case(ticket, CaseState.NEEDS_PERSON), BUCKY, ALEX)
+    world.unblock(world.answer_all(case))
+    world.pass_time(minutes=10)
+    world.only_case(ticket, CaseState.UNBLOCKED)
+    world.tenant.block("bbadger", "bbadger@example.edu", reason="spam")
+    world.reply(ticket, FIONA, "Any news?")
+    world.only_case(ticket, CaseState.CHECKLIST_OPEN)
+    assert world.ticket(ticket)["tags"] == ["m365-blocked"]
+
+
 def test_readings_that_fail_while_it_is_watched_are_no_release(world: Any) -> None:
     ticket, _ = pressed(world)
     world.tenant_faults.is_down = True
