@@ -158,10 +158,10 @@ class Workflow:
 
     def _take_known(self, ticket: Ticket, known: Mapping[str, AccountStatus | None]) -> None:
         """What was read to see who is meant is news to the cases that a person has settled."""
-        read = {status.netid: status for status in known.values() if status and status.sending is not Sending.UNKNOWN}
+        read = {status.netid: status for status in known.values() if status is not None}
         for case in self._store.cases_of_ticket(ticket.source, ticket.id):
             if case.account in read:
-                self._work.take(case, read[case.account], "")
+                self._tell(case, read[case.account])
 
     def _move_cases(self, source: str, ticket: str, into: str) -> None:
         for case in self._store.cases_of_ticket(source, ticket):
@@ -227,14 +227,18 @@ class Workflow:
         """A failed read takes back what an earlier one said, on the case that it concerns."""
         case = self._docket.concerned(ticket, finding)
         if case is not None and case.status is not None:
-            taken = self._work.take(case, _unknown(case.status, str(error), self._clock()), "")
-            if taken.state is not CaseState.UNBLOCKING:  # chosen by a person, the ticket may never lead to it again
-                with self._store.change() as change:
-                    change.put_task(reread(taken))
+            self._tell(case, _unknown(case.status, str(error), self._clock()))
             return
         waiting = self._docket.unread(ticket, finding)
         if waiting is not None:
             self._unreadable(waiting, str(error))
+
+    def _tell(self, case: Case, status: AccountStatus) -> None:
+        """A case is told of a reading made to see who is meant; a failed one is made again until it succeeds."""
+        taken = self._work.take(case, status, "")
+        if status.sending is Sending.UNKNOWN and taken.state is not CaseState.UNBLOCKING:
+            with self._store.change() as change:  # the ticket may never lead to the account again
+                change.put_task(reread(taken))
 
     def _gone(self, case: Case) -> None:
         """The tenant no longer knows the account: nobody can say any more whether it is blocked."""

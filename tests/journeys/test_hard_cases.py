@@ -335,6 +335,20 @@ def test_a_chosen_account_that_is_listed_anew_is_told_by_the_next_event(world: A
     assert world.ticket(ticket)["tags"] == ["m365-blocked"]
 
 
+def test_a_chosen_account_that_the_next_event_reads_as_unknown_is_no_longer_said_to_be_released(world: Any) -> None:
+    ticket = world.file(email=FIONA, report="ndr-5.1.8", sender=BUCKY)
+    case = world.front.choose_account(world.only_case(ticket, CaseState.NEEDS_PERSON), BUCKY, ALEX)
+    world.unblock(world.answer_all(case))
+    world.pass_time(minutes=10)
+    world.only_case(ticket, CaseState.UNBLOCKED)
+    world.tenant.account("bbadger").stated = "Unknown"
+    world.reply(ticket, FIONA, "Any news?")
+    assert world.ticket(ticket)["fields"]["Sending Status"] == "Unknown"
+    world.tenant.account("bbadger").stated = None
+    world.pass_time(minutes=10)
+    assert world.ticket(ticket)["fields"]["Sending Status"] == "Not Blocked"
+
+
 def test_readings_that_fail_while_it_is_watched_are_no_release(world: Any) -> None:
     ticket, _ = pressed(world)
     world.tenant_faults.is_down = True
