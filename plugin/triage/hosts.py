@@ -67,7 +67,7 @@ def framed(text: str) -> bool:
     """Whether a host of Microsoft's appears in a report."""
     if not mentions_microsoft(text) and not mentions_microsoft(as_seen(text)):
         return False
-    return any(is_microsofts(match[1]) for match in islice(ANY_HOST.finditer(text), MAX_HOSTS))
+    return any(may_be_microsofts(match[1]) for match in islice(ANY_HOST.finditer(text), MAX_HOSTS))
 
 
 def refused_elsewhere(text: str, place: int, domains: Sequence[str]) -> bool:
@@ -82,10 +82,15 @@ def refused_elsewhere(text: str, place: int, domains: Sequence[str]) -> bool:
     around = text[max(0, place - 400) : place + 600]
     named += REMOTE_MTA.findall(around) if "remote-mta" in around.lower() else ()
     named += _form_host(layout().remote_servers).findall(around)
-    return any(not is_microsofts(host) and not may_be_ours(f"@{host}", domains) for host in named)
+    return any(is_somebody_elses(host, domains) for host in named)
 
 
-def is_microsofts(host: str) -> bool:
+def is_somebody_elses(host: str, domains: Sequence[str]) -> bool:
+    """Whether a host is surely neither Microsoft's nor ours, however a scanner misread it."""
+    return not may_be_microsofts(host) and not may_be_ours(host, domains)
+
+
+def may_be_microsofts(host: str) -> bool:
     """Whether a host is one of Microsoft's, also where a scanner misread it, such as prod.out1ook.com."""
     return is_microsoft(host) or under(as_seen(host), _seen_hosts())
 

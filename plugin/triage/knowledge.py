@@ -160,6 +160,7 @@ def under(host: str, parents: Iterable[str]) -> bool:
     return any(host == parent or host.endswith("." + parent) for parent in parents)
 
 
+@cache
 def microsoft_hosts() -> tuple[str, ...]:
     """Microsoft 365's mail hosts, and what lies below them."""
     return tuple(_microsoft()["hosts"])
@@ -167,13 +168,13 @@ def microsoft_hosts() -> tuple[str, ...]:
 
 def is_microsoft(host: str) -> bool:
     """Whether a host is one of Microsoft 365's mail hosts."""
-    return under(host, _microsoft()["hosts"])
+    return under(host, microsoft_hosts())
 
 
 def mentions_microsoft(text: str) -> bool:
     """Whether the name of one of those hosts stands anywhere in a text; quick to say no."""
     low = text.lower()
-    return any(host in low for host in _microsoft()["hosts"])
+    return any(host in low for host in microsoft_hosts())
 
 
 def is_microsoft_link(host: str) -> bool:
@@ -184,6 +185,11 @@ def is_microsoft_link(host: str) -> bool:
 def is_mailer(address: str) -> bool:
     """Whether an address is one that reports come from, not a person's."""
     return address.partition("@")[0].startswith(tuple(_microsoft()["mailer_names"]))
+
+
+def is_role(address: str) -> bool:
+    """Whether an address is one of those that programs send from as well: not every mail of theirs is a report."""
+    return address.startswith(tuple(_microsoft()["role_names"]))
 
 
 def poses_as_system(author: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from plugin.triage.knowledge import layout
-from plugin.triage.plain import skeleton
+from plugin.triage.plain import places_of, skeleton
 
 MAX_LINES = 10_000
 MAX_INTROS = 100  # first sentences of reports that are looked at in one text
@@ -35,7 +35,7 @@ class Lines(list[str]):
         found = [intro for intro in intros if intro in letters]
         if not found:
             return []
-        places = sorted(place for intro in found for place in _all_places(letters, intro))
+        places = sorted(place for intro in found for place in places_of(intro, letters))
         lines = dict.fromkeys(self._text.count("\n", 0, bones.place(place)) for place in places[:MAX_INTROS])
         return [number for number in lines if number < len(self)]
 
@@ -74,13 +74,6 @@ class Lines(list[str]):
             if field is not None and field[0] not in block:
                 block[field[0]] = field[1]
         return block if len(block) > 1 else {}
-
-
-def _all_places(text: str, piece: str) -> Iterator[int]:
-    place = text.find(piece)
-    while place >= 0:
-        yield place
-        place = text.find(piece, place + len(piece))
 
 
 def _field(line: str) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ import quopri
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
@@ -130,6 +131,14 @@ def _decoded(match: re.Match[str]) -> str:
 def skeleton(text: str) -> Skeleton:
     """The text's skeleton; digits that scanners take for letters count as letters inside words."""
     return Skeleton(text)
+
+
+def places_of(piece: str, text: str) -> Iterator[int]:
+    """Everywhere that a piece stands in a text."""
+    place = text.find(piece)
+    while place >= 0:
+        yield place
+        place = text.find(piece, place + len(piece))
 
 
 def folded(text: str) -> str:

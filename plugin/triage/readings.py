@@ -9,7 +9,7 @@ from plugin.model import AttachedFile, Confidence, Label, Said
 from plugin.triage import mail as mails
 from plugin.triage.accounts import header_address, is_ours, may_be_ours, named_in, speaks_of_one
 from plugin.triage.decoding import decoded_text
-from plugin.triage.hosts import is_microsofts, reported_by
+from plugin.triage.hosts import is_somebody_elses, reported_by
 from plugin.triage.knowledge import calls, demands, is_mailer, is_microsoft, is_microsoft_link, poses_as_system
 from plugin.triage.listing import listed_senders
 from plugin.triage.mail import Mail
@@ -219,7 +219,7 @@ def _is_refused_elsewhere(section: Section, mail: Mail | None, sender: str, doma
         hosts = [status.reporting for status in told if status.reporting]
     else:
         hosts = list(filter(None, [reported_by(section.text)]))
-    return bool(hosts) and not any(is_microsofts(host) or may_be_ours(host, domains) for host in hosts)
+    return bool(hosts) and all(is_somebody_elses(host, domains) for host in hosts)
 
 
 def _names_nobody(reading: Reading) -> bool:

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import islice
 
 from plugin.triage.knowledge import Refusal, others_say, refusals, refusals_by
-from plugin.triage.plain import Skeleton, evidence, excerpt, skeleton
+from plugin.triage.plain import Skeleton, evidence, excerpt, places_of, skeleton
 from plugin.triage.translated import answers_in
 
 MAX_STATEMENTS = 60  # codes, and known sentences, that are looked at in one report
@@ -74,15 +74,11 @@ def statements_in(text: str, bones: Skeleton) -> list[Statement]:
 def _known_sentences(text: str, bones: Skeleton) -> Iterator[Statement]:
     letters = bones.letters
     for sentence, refusal in [pair for pair in _sentences() if pair[0] in letters]:
-        place = letters.find(sentence)
-        for _ in range(MAX_STATEMENTS):
-            if place < 0:
-                break
+        for place in islice(places_of(sentence, letters), MAX_STATEMENTS):
             start, end = bones.place(place), bones.place(place + len(sentence) - 1)
             statement = _sentence(text, refusal, start, end)
             if statement is not None:
                 yield statement
-            place = letters.find(sentence, place + len(sentence))
 
 
 def _translated(text: str, bones: Skeleton) -> Iterator[Statement]:

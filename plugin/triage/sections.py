@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from plugin.triage.accounts import header_address
-from plugin.triage.knowledge import is_mailer, layout
+from plugin.triage.knowledge import is_mailer, is_role, layout
 from plugin.triage.lines import RAW_HEADER, Lines
 from plugin.triage.plain import is_quoted, skeleton, unquoted, unwrapped
 
@@ -118,13 +118,9 @@ def _is_mail_system(author: str) -> bool:
     return is_mailer(header_address(author)) or "microsoft outlook" in author.casefold()
 
 
-def _is_role(author: str) -> bool:
-    """Whether it is an address that programs send from: below a report's first sentence it sent the refused mail."""
-    return header_address(author).startswith(("noreply", "no-reply"))
-
-
 def _is_reporter(author: str) -> bool:
-    return _is_mail_system(author) and not _is_role(author)
+    """A mail system by a name that programs of ours do not send mail from: theirs may be the refused message."""
+    return _is_mail_system(author) and not is_role(header_address(author))
 
 
 def _blocks(lines: Lines) -> Iterator[tuple[int, int]]:
@@ -150,7 +146,7 @@ def _section(lines: Lines, start: int, end: int) -> Section:
     for number in within:
         kind, value = lines.fields[number] or ("", "")
         address = header_address(value) or header_address(lines.folded(number))
-        if kind == "from" and _is_mail_system(value) and not (number > original and _is_role(value)):
+        if kind == "from" and (_is_reporter(value) if number > original else _is_mail_system(value)):
             author = value
             recipient = header_address(lines.header_block(number).get("to", "")) or recipient
         elif kind == "from" and address and (number > original or "address" in lines[number][:40].casefold()):

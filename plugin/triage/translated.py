@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from plugin.triage.knowledge import Refusal, data, refusals_by
-from plugin.triage.plain import skeleton
+from plugin.triage.plain import places_of, skeleton
 
 BEFORE, AFTER = 60, 80  # letters around the first words of an answer in which its other words stand
 MAX_PLACES = 20  # of the first words of one answer in one language
@@ -21,31 +22,36 @@ class Answer:
     first: str  # skeleton
     beside: tuple[_Either, ...]
 
+    def is_in(self, around: str) -> bool:
+        """Whether its other words stand in a skeleton."""
+        return all(any(words in around for words in either) for either in self.beside)
+
 
 def answers_in(letters: str) -> Iterator[tuple[Refusal, int, int]]:
     """The refusals that a text's skeleton tells in other words, and the first and last letter of each."""
-    known = _by_first(is_ascii=letters.isascii())
+    known = _in_ascii() if letters.isascii() else _by_first()
     for first in [first for first in known if first in letters]:
-        rows, place = known[first], letters.find(first)
-        for _ in range(MAX_PLACES):
-            if place < 0:
-                break
+        for place in islice(places_of(first, letters), MAX_PLACES):
             end = place + len(first)
             around = letters[max(0, place - BEFORE) : end + AFTER]
-            answer = next((row for row in rows if all(any(map(around.__contains__, one)) for one in row.beside)), None)
+            answer = next((one for one in known[first] if one.is_in(around)), None)
             if answer is not None:
                 yield answer.refusal, place, end - 1
-            place = letters.find(first, end)
 
 
 @cache
-def _by_first(*, is_ascii: bool) -> dict[str, list[Answer]]:
-    """The answers by their first words; only those in Latin letters where a text has no others."""
+def _by_first() -> dict[str, list[Answer]]:
+    """The answers by their first words."""
     found: dict[str, list[Answer]] = {}
     for answer in _answers():
-        if answer.first.isascii() or not is_ascii:
-            found.setdefault(answer.first, []).append(answer)
+        found.setdefault(answer.first, []).append(answer)
     return found
+
+
+@cache
+def _in_ascii() -> dict[str, list[Answer]]:
+    """Those of them that a text without other letters may hold."""
+    return {first: answers for first, answers in _by_first().items() if first.isascii()}
 
 
 def _answers() -> Iterator[Answer]:
