@@ -46,8 +46,9 @@ def processes(folder: Path, command: str = "") -> list[int]:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    """Starts the command in a folder of its own."""
+    """Starts the command in a folder of its own, as a terminal does: one that Ctrl-C ends."""
     started = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
     def demo(*words: str) -> subprocess.Popen[str]:
         started.append(
@@ -59,6 +60,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         return started[-1]
 
     yield demo
+    signal.signal(signal.SIGINT, before)
     for process in started:
         process.kill()
         process.communicate()
