@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Engine, Row, Select, delete, insert, select, union, update
+from sqlalchemy import Connection, Engine, Executable, Row, Select, delete, insert, select, union, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import StorageError
@@ -75,7 +75,7 @@ class CaseStore:
         except SQLAlchemyError as error:
             raise StorageError(f"the cases database did not take a change ({type(error).__name__})") from error
 
-    def _all(self, query: Select[Any] | CompoundSelect[Any]) -> Sequence[Row[Any]]:
+    def _all(self, query: Executable) -> Sequence[Row[Any]]:
         try:
             with self._reading.connect() as connection:
                 return connection.execute(query).all()
