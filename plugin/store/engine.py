@@ -1,6 +1,7 @@
 """How a database is opened. SQLite by default: durable, patient with locks, and with transactions that are real."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from plugin.errors import SettingsError
 
 CONNECTIONS = 32  # to an SQLite file at once; opened only when needed
 POSTGRES_CONNECTIONS = 10  # to a PostgreSQL database at once, of which each costs the server a process; others wait
 KEPT_OPEN = 3
+TURN = "turn"  # to write to an SQLite file, among the threads of a process
 
 NOT_SILENT: Mapping[str, str | int] = {
     "connect_timeout": 10,
@@ -83,7 +86,9 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
         hide_parameters=True,  # deliveries and answers are nobody's business in a log
     )
     event.listen(engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
-    event.listen(engine, "begin", _begin)
+    turn = threading.Lock()
+    event.listen(engine, "begin", lambda connection: _begin(connection, turn, busy_seconds))
+    event.listen(engine, "checkin", _end_turn)
     return engine
 
 
@@ -119,6 +124,20 @@ def _log_ahead(connection: sqlite3.Connection, patient_until: float) -> None:
             time.sleep(0.01)
 
 
-def _begin(connection: Connection) -> None:
-    only_reads = connection.get_execution_options().get("only_reads", False)
-    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+def _begin(connection: Connection, turn: threading.Lock, busy_seconds: float) -> None:
+    if connection.get_execution_options().get("only_reads", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # SQLite itself looks again and again for the write lock, asleep for up to 100 ms in between. Among the threads of a
+    # process each has its turn as soon as the one before is done; where that takes too long, SQLite says what is wrong.
+    held = connection.connection.info
+    if TURN not in held and turn.acquire(timeout=busy_seconds):
+        held[TURN] = turn
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _end_turn(_connection: object, record: ConnectionPoolEntry) -> None:
+    """Once the connection is given back: by then its transaction is on disk, or nothing is."""
+    held = record.info.pop(TURN, None)
+    if held is not None:
+        held.release()
