@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from plugin.errors import StorageError
 from plugin.model import Delivery, Parsed, TicketEvent
 from plugin.store.columns import Moment
-from plugin.store.engine import reading
+from plugin.store.engine import Version, asking
 
 KEPT_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp")  # never a password or a signature
 ACCEPTING = 0x6D333635  # number of the PostgreSQL advisory lock
@@ -100,7 +100,7 @@ class DeliveryStore:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._reading = reading(engine)
+        self._asking = asking(engine)
         self._offered: deque[_Offered] = deque()
         self._turn = threading.Lock()
 
@@ -156,9 +156,8 @@ class DeliveryStore:
 
     def events_after(self, seq: int, limit: int) -> list[StoredEvent]:
         """The next accepted events, oldest first."""
-        query = sa.select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
-        with _kept("read the accepted events"), self._reading.connect() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+        with _kept("read the accepted events"), self._asking.connect() as connection:
+            return [_stored(row) for row in connection.execute(_EVENTS_AFTER, {"seq": seq, "limit": limit})]
 
     def received(self, ids: Collection[str]) -> list[Received]:
         """Accepted events by their ids."""
@@ -176,11 +175,15 @@ class DeliveryStore:
     def _received(self, *where: sa.ColumnElement[bool], limit: int | None = None) -> list[Received]:
         query = sa.select(events, deliveries.c.received_at).join(deliveries, deliveries.c.seq == events.c.delivery)
         query = query.where(*where).order_by(events.c.seq.desc()).limit(limit)
-        with _kept("read the accepted events"), self._reading.connect() as connection:
+        with _kept("read the accepted events"), self._asking.connect() as connection:
             return [
                 Received(seq=row.seq, id=row.id, event=_stored(row).event, received_at=row.received_at)
                 for row in connection.execute(query)
             ]
+
+    def version(self) -> Version:
+        """What tells whether anything has changed."""
+        return Version(self._engine)
 
     def ping(self) -> None:
         """Raise `StorageError` unless a delivery could be accepted now."""
@@ -212,6 +215,9 @@ _PLACES = sa.select(deliveries.c.source, deliveries.c.delivery_id, deliveries.c.
     deliveries.c.delivery_id.in_(sa.bindparam("ids", expanding=True)),
 )
 _EVENTS_OF = sa.select(events.c.id).where(events.c.delivery == sa.bindparam("seq")).order_by(events.c.seq)
+_EVENTS_AFTER = (
+    sa.select(events).where(events.c.seq > sa.bindparam("seq")).order_by(events.c.seq).limit(sa.bindparam("limit"))
+)
 _KNOWN_EVENTS = sa.select(events.c.id).where(events.c.id.in_(sa.bindparam("ids", expanding=True)))
 _INSERT_DELIVERY, _INSERT_EVENT = deliveries.insert(), events.insert()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from plugin.errors import SettingsError
 
@@ -66,7 +66,43 @@ def address_of(url: str) -> URL:
 
 def reading(engine: Engine) -> Engine:
     """The same engine for transactions that only read: on SQLite they wait for nobody and nobody waits for them."""
-    return engine.execution_options(only_reads=True)
+    return engine.execution_options(begin="BEGIN")
+
+
+def asking(engine: Engine) -> Engine:
+    """The same for transactions of one reading statement, which SQLite makes one by itself."""
+    return engine.execution_options(begin="")
+
+
+class Version:
+    """Tells at little cost whether anybody has changed a database since: it is another one then.
+
+    By SQLite's own count (``PRAGMA data_version``), over a connection that is kept open; None where nothing tells it,
+    as on PostgreSQL. For one thread.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: PoolProxiedConnection | None = None
+
+    def now(self) -> int | None:
+        """The version now; also None where the database cannot be asked, for whoever reads it then to notice."""
+        if self._engine.dialect.name != "sqlite":
+            return None
+        try:
+            if self._kept is None:
+                self._kept = self._engine.raw_connection()
+            version: int = self._kept.cursor().execute("PRAGMA data_version").fetchone()[0]
+        except (sqlite3.Error, SQLAlchemyError):
+            self.close()
+            return None
+        return version
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
@@ -125,15 +161,17 @@ def _log_ahead(connection: sqlite3.Connection, patient_until: float) -> None:
 
 
 def _begin(connection: Connection, turn: threading.Lock, busy_seconds: float) -> None:
-    if connection.get_execution_options().get("only_reads", False):
-        connection.exec_driver_sql("BEGIN")
+    begin = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+    if begin != "BEGIN IMMEDIATE":
+        if begin:
+            connection.exec_driver_sql(begin)
         return
     # SQLite itself looks again and again for the write lock, asleep for up to 100 ms in between. Among the threads of a
     # process each has its turn as soon as the one before is done; where that takes too long, SQLite says what is wrong.
     held = connection.connection.info
     if TURN not in held and turn.acquire(timeout=busy_seconds):
         held[TURN] = turn
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql(begin)
 
 
 def _end_turn(_connection: object, record: ConnectionPoolEntry) -> None:

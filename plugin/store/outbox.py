@@ -18,7 +18,7 @@ from plugin import trace
 from plugin.errors import StorageError
 from plugin.model import Call, Outcome, Task, TaskRecord
 from plugin.store import schema
-from plugin.store.engine import insert_new, reading
+from plugin.store.engine import asking, insert_new
 
 _table = schema.outbox
 _column = schema.outbox.c
@@ -78,7 +78,7 @@ _WAITING = (
 )
 _CALLED_FOR = (
     select(_table)
-    .where(_column.handed_at.is_(None), _column.not_before.is_(None), _column.crashes == 0)
+    .where(_column.handed_at.is_(None), _column.not_before.is_(None), _column.crashes == 0, _column.lane != "")
     .where(_column.cause.in_(bindparam("causes", expanding=True)))
     .where(
         ~select(_other.c.seq)
@@ -100,7 +100,7 @@ class Outbox:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reading = reading(engine)
+        self._asking = asking(engine)
 
     # ── a task's life ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -224,7 +224,7 @@ class Outbox:
 
     def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
         try:
-            with self._reading.connect() as connection:
+            with self._asking.connect() as connection:
                 return connection.execute(query).all()
         except SQLAlchemyError as error:
             raise StorageError(f"the cases database could not be read ({type(error).__name__})") from error
