@@ -157,6 +157,7 @@ class Pair:
 
     def start(self) -> None:
         """Start all."""
+        gc.collect()
         gc.freeze()  # a collector that touched what all share would have each keep a copy of its own
         for name in self._work:
             self._fork(name)
