@@ -219,20 +219,19 @@ _EVENTS_AFTER = (
     sa.select(events).where(events.c.seq > sa.bindparam("seq")).order_by(events.c.seq).limit(sa.bindparam("limit"))
 )
 _KNOWN_EVENTS = sa.select(events.c.id).where(events.c.id.in_(sa.bindparam("ids", expanding=True)))
-_INSERT_DELIVERY, _INSERT_EVENT = deliveries.insert(), events.insert()
-
-
-def _places(connection: sa.Connection, places: Collection[_Place]) -> dict[_Place, int]:
-    """The numbers of the deliveries that are kept of these."""
-    asked = {"sources": [source for source, _ in places], "ids": [id_ for _, id_ in places]}
-    found = {(row.source, row.delivery_id): row.seq for row in connection.execute(_PLACES, asked)}
-    return {place: found[place] for place in places if place in found}
+_INSERT_DELIVERY = deliveries.insert()
+_INSERT_EVENT = events.insert().values(
+    delivery=sa.select(deliveries.c.seq)
+    .where(deliveries.c.source == sa.bindparam("from_source"), deliveries.c.delivery_id == sa.bindparam("within"))
+    .scalar_subquery()
+)
 
 
 def _known_deliveries(connection: sa.Connection, places: Collection[_Place]) -> dict[_Place, tuple[str, ...]]:
     """The events of the deliveries that are kept of these."""
-    known = _places(connection, places)
-    return {place: tuple(connection.scalars(_EVENTS_OF, {"seq": seq})) for place, seq in known.items()}
+    asked = {"sources": [source for source, _ in places], "ids": [id_ for _, id_ in places]}
+    found = {(row.source, row.delivery_id): row.seq for row in connection.execute(_PLACES, asked)}
+    return {place: tuple(connection.scalars(_EVENTS_OF, {"seq": found[place]})) for place in places if place in found}
 
 
 def _known_events(connection: sa.Connection, ids: Collection[str]) -> set[str]:
@@ -243,10 +242,9 @@ def _insert(connection: sa.Connection, new: Mapping[_Place, tuple[_Offered, list
     if not new:
         return
     connection.execute(_INSERT_DELIVERY, [_row(one) for one, _ in new.values()])
-    seq_of = _places(connection, new)
     rows = [
-        {"delivery": seq_of[place], "id": id_, **asdict(one.by_id[id_])}
-        for place, (one, unknown) in new.items()
+        {"from_source": source, "within": delivery_id, "id": id_, **asdict(one.by_id[id_])}
+        for (source, delivery_id), (one, unknown) in new.items()
         for id_ in unknown
     ]
     if rows:
