@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from plugin.annotation import Annotation
-from plugin.casework import PROGRAM, Casework
-from plugin.model import Case, CaseState, JournalEntry, Task, Visibility
+from plugin.casework import Casework
+from plugin.model import PROGRAM, Case, CaseState, JournalEntry, Task, Visibility
 from plugin.notes.texts import NoteKind
 
 UNCHECKED = "?unchecked"

@@ -18,6 +18,7 @@ from plugin.model import (
     Parsed,
     Ticket,
     UnblockAnswer,
+    Verdict,
 )
 
 
@@ -148,8 +149,24 @@ class MailTenant(Protocol):
 class AccountChecks(Protocol):
     """What a mail tenant is besides where it can look at accounts for a checklist's items; not every one can."""
 
+    def can_look(self, status: AccountStatus) -> bool:
+        """Whether it can look at this account at all; where it cannot, items are answered by people alone."""
+
     def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
         """Look at one thing of an account, now; `since` is when the block began, where anybody knows.
 
         Never raises `RemoteError`: a look that fails is `Verdict.NOT_LOOKED`, with what failed.
         """
+
+
+def can_look(tenant: MailTenant, status: AccountStatus) -> bool:
+    """Whether a checklist's items can check themselves on this account."""
+    return isinstance(tenant, AccountChecks) and tenant.can_look(status)
+
+
+def look(tenant: MailTenant, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
+    """`AccountChecks.look` of any tenant; one that cannot look says so."""
+    if isinstance(tenant, AccountChecks):
+        return tenant.look(status, check, since)
+    why = f"{tenant.name} cannot look at accounts."
+    return Looked(check=check, verdict=Verdict.NOT_LOOKED, finding=why, looked_at=status.checked_at)

@@ -21,12 +21,14 @@ from typing import Any
 from plugin import rules
 from plugin.annotation import Annotation
 from plugin.asking import Asker, Pressing
-from plugin.casework import PROGRAM, Casework, told
+from plugin.casework import Casework, told
 from plugin.docket import Docket
 from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, RemoteError, TransientError
 from plugin.giving_up import GivingUp
 from plugin.log import log
+from plugin.looking import Looking
 from plugin.model import (
+    PROGRAM,
     AccountStatus,
     Agent,
     Asking,
@@ -78,6 +80,7 @@ class Workflow:
         self._annotation = annotation
         self._domains = domains
         self._asker = Asker(casework, tenant)
+        self._looking = Looking(casework, tenant)
         self._docket = Docket(casework)
         self._giving_up = GivingUp(casework, annotation)
         self.give_up = self._giving_up.tell
@@ -89,6 +92,7 @@ class Workflow:
             "reread": lambda args: self.reread(self._case(args)),
             "annotate": lambda args: self._show(self._case(args), args.get("version")),
             "post": lambda args: self._annotation.post(self._case(args), args["key"]),
+            "look": lambda args: self.look(self._case(args)),
             "unblock": lambda args: self.unblock(_pressing(self._case(args), args)),
             "recheck": lambda args: self.recheck(self._case(args), args["press"], args["look"], args["listed_then"]),
             "follow_up": lambda args: self.follow_up(self._case(args), args["round"]),
@@ -276,6 +280,11 @@ class Workflow:
             if rules.is_clock_over(case, self._clock()):
                 self._end_of_clock(case)
 
+    def look(self, case: Case) -> None:
+        """The checklist is open: what can be seen of it without asking anybody is looked at."""
+        if case.state in rules.ANSWERING:
+            self._looking.look(case)
+
     # ── Unblock was pressed ──────────────────────────────────────────────────────────────────────────────────────
 
     def unblock(self, pressing: Pressing) -> None:
@@ -286,6 +295,7 @@ class Workflow:
         pressed_from = replace(case, state=pressing.from_state, asked_at=pressing.asked_before)
         try:
             status = self._tenant.status(case.account)
+            self._looking.renew(replace(pressed_from, status=status))
             refusals = self._work.gate(replace(pressed_from, status=status), pressing.agent).reasons
             if refusals and not self._asker.asked_by(press, status):
                 self._call_off(pressed_from, status, " ".join(refusals))

@@ -32,17 +32,21 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "traffic": (("plugin.traffic",), ("words", "http", "store")),
     "tenants": (("plugin.mail_tenants",), ("words", "log", "ports", "http", "tenants", "manifest")),
     "casework": (("plugin.casework",), ("words", "names", "checklist", "rules", "settings", "store")),
+    "looking": (("plugin.looking",), ("words", "names", "checklist", "rules", "ports", "casework")),
     "progress": (("plugin.progress",), ("words", "checklist", "ports", "casework")),
     "desk": (
         ("plugin.desk", "plugin.case_views", "plugin.afterwards"),
-        ("words", "names", "checklist", "rules", "notes", "ports", "store", "casework", "desk"),
+        ("words", "names", "checklist", "rules", "notes", "ports", "store", "casework", "looking", "desk"),
     ),
     "workflow": (
         (
             "plugin.workflow", "plugin.docket", "plugin.asking", "plugin.annotation", "plugin.giving_up",
             "plugin.note_limit", "plugin.reading",
         ),
-        ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "progress", "store", "workflow"),
+        (
+            "words", "names", "log", "triage", "rules", "notes", "ports", "casework", "looking", "progress", "store",
+            "workflow",
+        ),
     ),
     "engine": (
         ("plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay", "plugin.housekeeping"),

@@ -80,6 +80,7 @@ class Pages:
             links=self._links,
             now=now,
             pause=words.pause(cases, now),
+            mark_of=rules.mark_of,
             is_clock_over={view.case.id: rules.is_clock_over(view.case, now) for view in cases},
             states=states,
             words=words,

@@ -116,6 +116,18 @@ class World:
         with self._lock:
             self._listed.append(Listed(address=address, reason=reason, created_at=self.clock()))
 
+    def secure(self, netid: str) -> None:
+        """What customer and help desk do together: new password, signed out everywhere, no forwarding, no rules."""
+        with self._lock:
+            user = self._users[netid]
+            user.password_changed_at = user.sessions_valid_from = self.clock()
+            user.forwards_to, user.rules = None, []
+
+    def enable(self, netid: str) -> None:
+        """The sign-in works again, as the identity system says."""
+        with self._lock:
+            self._users[netid].is_enabled = True
+
     def remove(self, address: str) -> Result:
         """Ask for an entry to be taken off; it must be named exactly as it is listed."""
         with self._lock:

@@ -275,6 +275,8 @@ ACTS = {
     "cases/{case}/account": {"account": "bbadger"},
     "cases/{case}/reply": {"kind": "customer", "text": "All well."},
     "cases/{case}/answers/password-changed": {"done": "yes"},
+    "cases/{case}/looks": {},
+    "cases/{case}/looks/password-changed": {},
     "cases/{case}/complaint": {},
     "cases/{case}/escalation": {},
 }
