@@ -100,6 +100,7 @@ class Zendesk:
         self.installations: dict[int, dict[str, Any]] = {}
         self.queue: list[Invocation] = []
         self.lost: list[Invocation] = []
+        self.sent: list[Invocation] = []
         self.mails: list[tuple[str, int]] = []  # to whom which comment was mailed
         self.calls: list[Call] = []
         self.throttle: list[tuple[int, dict[str, str]]] = []  # the next answers, whatever is asked
@@ -298,6 +299,7 @@ class Zendesk:
             wait = int(answer.headers.get("Retry-After", 0)) if answer is not None else 0
             if status is not None and 200 <= status < 300:
                 taken += 1
+                self.sent.append(one)
             elif (status == 409 and one.attempts < 4) or (status in (429, 503) and 0 < wait < 60):
                 one.due = self.clock() + timedelta(seconds=wait or 1)
                 self.queue.append(one)

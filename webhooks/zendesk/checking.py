@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from plugin.errors import RemoteError
 from plugin.ports import Check
-from webhooks.zendesk.answers import User
 from webhooks.zendesk.launch import LOOKING, Launcher
 from webhooks.zendesk.reading import Reader
+from webhooks.zendesk.records import User
 from webhooks.zendesk.ticket_fields import PROMISED, TicketFields, fault
 
 FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)  # nothing has changed since then, but asking shows that it may be asked

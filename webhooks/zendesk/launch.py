@@ -15,7 +15,7 @@ import jwt
 from plugin.errors import NotAllowed
 from plugin.launch_token import LEEWAY, LONGEST_LIFE, LONGEST_TOKEN
 from plugin.model import Role
-from webhooks.zendesk.answers import TicketRow, User
+from webhooks.zendesk.records import TicketRow, User
 
 LOOKING = frozenset({1, 2, 3, 5})  # light agents, agents of chats, contributors, billing admins
 _CHECKED: Any = {

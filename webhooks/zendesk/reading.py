@@ -8,7 +8,8 @@ from plugin.errors import NotFound
 from plugin.model import Message, Person, Ticket
 from plugin.ports import ChangedTicket
 from webhooks import markers
-from webhooks.zendesk.answers import Comment, Reading, TicketRow, User
+from webhooks.zendesk.answers import Reading
+from webhooks.zendesk.records import Comment, TicketRow, User
 from webhooks.zendesk.rest import Rest
 from webhooks.zendesk.ticket_fields import TicketFields, shown_fields
 
@@ -56,8 +57,6 @@ class Reader:
             raise NotFound(self._rest.system, doing, "Zendesk's tickets have numbers")
         for _ in range(MOST_MERGES):
             row = Reading(self._rest.system, doing).ticket(self._rest.get(doing, "tickets", ticket))
-            if row.status == "deleted":
-                raise NotFound(self._rest.system, doing, "it is deleted")
             into = self._merged_into(row) if row.status == "closed" and MERGED in row.tags else None
             if into is None:
                 return row

@@ -1,32 +1,38 @@
 """The promised fields as ticket fields of Zendesk: found by their titles, or by the numbers in the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 from plugin.manifest import manifest
-from webhooks.zendesk.answers import Reading, TicketField, TicketRow
+from webhooks.zendesk.answers import Reading
+from webhooks.zendesk.records import TicketField, TicketRow
 from webhooks.zendesk.rest import Rest
 
 PROMISED = tuple(manifest()["fields"])
 LONG = frozenset({"Blocked Addresses"})
 TEXT = frozenset({"text", "textarea"})
+REMEMBERED = 300.0  # seconds
 
 
 class TicketFields:
-    """The ticket fields of one Zendesk, asked for once, and again where one is missing."""
+    """The ticket fields of one Zendesk, asked for now and then: somebody may show one to end users at any time."""
 
-    def __init__(self, rest: Rest, numbers: Mapping[str, int]) -> None:
+    def __init__(self, rest: Rest, numbers: Mapping[str, int], clock: Callable[[], float] = monotonic) -> None:
         """`numbers` are those of fields that bear another title there, by their promised names."""
         self._rest = rest
         self._numbers = dict(numbers)
+        self._clock = clock
         self._known: dict[str, TicketField] = {}
+        self._asked_at = -REMEMBERED
 
     def found(self, *, anew: bool = False) -> dict[str, TicketField]:
-        """The promised fields that are there, by their promised names."""
-        if anew or len(self._known) < len(PROMISED):
+        """The promised fields that are there, by their promised names; as they are now, if asked for `anew`."""
+        if anew or self._clock() - self._asked_at >= REMEMBERED:
             doing = "look for our ticket fields"
             there = Reading(self._rest.system, doing).fields(self._rest.get(doing, "ticket_fields"))
             self._known = {name: row for name in PROMISED if (row := self._one(name, there)) is not None}
+            self._asked_at = self._clock()
         return self._known
 
     def _one(self, name: str, there: tuple[TicketField, ...]) -> TicketField | None:

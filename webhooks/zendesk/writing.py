@@ -14,8 +14,9 @@ from plugin.manifest import manifest
 from plugin.model import Note, Visibility
 from plugin.ports import TicketChange
 from webhooks import markers
-from webhooks.zendesk.answers import Reading, TicketRow
+from webhooks.zendesk.answers import Reading
 from webhooks.zendesk.reading import Reader
+from webhooks.zendesk.records import TicketRow
 from webhooks.zendesk.rest import Rest
 from webhooks.zendesk.ticket_fields import TicketFields, fault
 
