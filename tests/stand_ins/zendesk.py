@@ -88,6 +88,7 @@ class Zendesk:
         self.token = "an API token of this Zendesk, made up".replace(" ", "-")
         self.url = self.content_url = ""
         self.users: dict[int, User] = {}
+        self.groups = {21: "Service Desk", 22: "Facilities"}
         self.tickets: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
         self.audits: dict[int, dict[str, Any]] = {}
@@ -570,7 +571,11 @@ def _tickets(zendesk: Zendesk, route: Callable[..., Any]) -> None:
 
     @route("/tickets/<number>", "GET")
     def show(_user: User, _body: Any, number: str) -> Any:
-        return 200, {"ticket": zendesk.shown(zendesk.ticket_for(number))}
+        shown = {"ticket": zendesk.shown(zendesk.ticket_for(number))}
+        if request.args.get("include") == "groups":
+            group = shown["ticket"]["group_id"]
+            shown["groups"] = [{"id": group, "name": zendesk.groups[group]}] if group in zendesk.groups else []
+        return 200, shown
 
     @route("/tickets/<number>", "PUT")
     def update(user: User, body: Any, number: str) -> Any:
@@ -693,7 +698,11 @@ def _trigger(zendesk: Zendesk, body: Any) -> dict[str, Any]:
             raise invalid(actions="names no webhook")
         if hook["subscriptions"] != ["conditional_ticket_events"]:
             raise invalid(actions="names a webhook that is subscribed to events")
-    return dict(given)
+    # It adds members of its own to what it is given.
+    kept = json.loads(json.dumps(given))
+    for condition in (*kept["conditions"]["all"], *kept["conditions"]["any"]):
+        condition["is_user_value"] = None
+    return kept | {"position": 7, "raw_title": given["title"]}
 
 
 def _apps(zendesk: Zendesk, route: Callable[..., Any]) -> None:

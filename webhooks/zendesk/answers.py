@@ -93,7 +93,7 @@ class Reading:
         self._doing = doing
 
     def ticket(self, data: Any) -> TicketRow:
-        """The ticket in an answer."""
+        """The ticket in an answer, with the name of its group where groups came along."""
         row = self._load(TicketSchema(), self._member(data, "ticket"))
         ccs = {*(row["email_cc_ids"] or ()), *(row["collaborator_ids"] or ())} - {*(row["follower_ids"] or ())}
         return TicketRow(
@@ -105,6 +105,7 @@ class Reading:
             values={given["id"]: given.get("value") for given in row["custom_fields"] if "id" in given},
             updated_at=row["updated_at"],
             group_id=row["group_id"],
+            group=_name_of(row["group_id"], data.get("groups")),
             assignee_id=row["assignee_id"],
             organization_id=row["organization_id"],
             cc_ids=tuple(sorted(ccs | {*(row["email_cc_ids"] or ())})),
@@ -184,6 +185,11 @@ class Reading:
         return PermanentError(
             self._system, self._doing, f"the answer is not as Zendesk's API has it: {why}", status=200
         )
+
+
+def _name_of(group: int | None, groups: Any) -> str:
+    named = [row for row in groups if isinstance(row, dict)] if isinstance(groups, list) else []
+    return next((str(row.get("name") or "") for row in named if row.get("id") == group), "")
 
 
 def _user(row: Mapping[str, Any]) -> User:

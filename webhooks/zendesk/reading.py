@@ -46,7 +46,7 @@ class Reader:
             tags=row.tags,
             fields=shown_fields(row, self._fields.found()),
             status=row.status,
-            queue=str(row.group_id or ""),
+            queue=row.group,
             url=f"{self._url}/agent/tickets/{row.id}",
         )
 
@@ -56,7 +56,8 @@ class Reader:
         if not (ticket.isascii() and ticket.isdigit() and len(ticket) < 19):
             raise NotFound(self._rest.system, doing, "Zendesk's tickets have numbers")
         for _ in range(MOST_MERGES):
-            row = Reading(self._rest.system, doing).ticket(self._rest.get(doing, "tickets", ticket))
+            found = self._rest.get(doing, "tickets", ticket, params={"include": "groups"})
+            row = Reading(self._rest.system, doing).ticket(found)
             into = self._merged_into(row) if row.status == "closed" and MERGED in row.tags else None
             if into is None:
                 return row

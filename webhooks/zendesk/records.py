@@ -41,6 +41,7 @@ class TicketRow:
     values: Mapping[int, Any] = field(repr=False)
     updated_at: str
     group_id: int | None
+    group: str  # its name
     assignee_id: int | None
     organization_id: int | None
     cc_ids: tuple[int, ...]

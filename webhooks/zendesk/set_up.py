@@ -90,15 +90,11 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
     return whole.getvalue()
 
 
-def differs(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether something is not as wanted; what Zendesk has besides does not matter."""
-    return any(_plain(there.get(name)) != _plain(value) for name, value in wanted.items())
-
-
-def _plain(value: Any) -> Any:
-    """Members that we name, in lists and objects too; numbers as texts, since Zendesk gives some back so."""
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def differs(there: Any, wanted: Any) -> bool:
+    """Whether something is not as wanted; what Zendesk has besides does not matter, nor whether a number is a text."""
+    if isinstance(wanted, Mapping):
+        return not isinstance(there, Mapping) or any(differs(there.get(name), wanted[name]) for name in wanted)
+    if isinstance(wanted, list):
+        is_as_long = isinstance(there, list) and len(there) == len(wanted)
+        return not is_as_long or any(differs(*pair) for pair in zip(there, wanted, strict=True))
+    return bool(there != wanted if isinstance(wanted, bool) else str(there) != str(wanted))

@@ -23,7 +23,7 @@ def test_ticket_with_its_messages_tags_and_requester(source: TicketSystem, site:
     site.zendesk.comment_of_agent(int(number), site.running.agent, "Looked at it.")
     ticket = source.read_ticket(number)
     assert (ticket.source, ticket.id, ticket.subject) == ("desk", number, "my mail bounces")
-    assert (ticket.queue, ticket.status, ticket.tags) == ("21", "new", frozenset({"vip"}))
+    assert (ticket.queue, ticket.status, ticket.tags) == ("Service Desk", "new", frozenset({"vip"}))
     assert ticket.url == f"{site.running.url}/agent/tickets/{number}"
     assert (ticket.requester.email, ticket.requester.is_agent) == (CUSTOMER, False)
     [mail, note] = ticket.messages
