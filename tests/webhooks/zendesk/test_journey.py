@@ -76,6 +76,23 @@ def test_every_note_says_who_may_see_it_and_is_read_back(office: Office) -> None
     assert calls[calls.index(("PUT", f"/tickets/{ticket}")) + 1] == ("GET", f"/tickets/{ticket}/comments")
 
 
+def test_reply_that_others_would_get_waits_until_they_are_off_the_ticket(office: Office) -> None:
+    site = office.site
+    site.install(office.config)
+    ticket = filed(office)
+    office.unblock(office.answer(office.only_case(ticket)))
+    office.pass_time(minutes=10)
+    case = office.only_case(ticket, CaseState.UNBLOCKED)
+    site.zendesk.tickets[int(ticket)]["email_cc_ids"] = [site.zendesk.add_user("boss@example.org").id]
+    office.front.send_reply(case, office.front.view(case, office.alex).reply, "It works again.", office.alex)
+    office.run()
+    assert site.public_texts(ticket) == []
+    assert site.zendesk.mails == []
+    site.zendesk.tickets[int(ticket)]["email_cc_ids"] = []
+    office.pass_time(minutes=6)
+    assert [address for address, _ in site.zendesk.mails] == [CUSTOMER]
+
+
 def test_what_is_written_in_zendesk_itself_comes_back_by_no_trigger(office: Office) -> None:
     office.site.install(office.config)
     ticket = filed(office)

@@ -134,7 +134,7 @@ def test_only_the_apps_own_key_counts(site: ZendeskSite, ticket: str, clock: Clo
         ({"role": "agent", "role_type": 0, "active": False}, {}, None),
     ],
 )
-def test_roles(
+def test_role_is_what_zendesk_and_the_settings_say(
     site: ZendeskSite, ticket: str, clock: Clock, user: dict[str, Any], settings: dict[str, Any], role: Role | None
 ) -> None:
     source = connect("desk", {**site.settings(), **settings})
