@@ -121,6 +121,25 @@ class TicketSystem(Protocol):
         """What the source needs to work; never raises `RemoteError`: a look that fails is a check that is not ok."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opening:
+    """How a frame gets to the panel where the ticket system posts a launch token that does not say for which ticket.
+
+    `script` runs in the page that answers. It learns the ticket from the page around the frame and goes on: its element
+    ``#opening`` has the panel's address without the ticket, the token, and words for when it cannot.
+    """
+
+    script: bytes
+    scripts_of_the_system: tuple[str, ...] = ()  # addresses of scripts that come before it
+
+
+@runtime_checkable
+class OpensByForm(Protocol):
+    """What a ticket system is besides where it opens its frames by POST /panel/<source>, the token in a form."""
+
+    opening: Opening
+
+
 class MailTenant(Protocol):
     """The side that knows accounts and asks Microsoft."""
 

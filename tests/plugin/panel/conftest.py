@@ -40,7 +40,7 @@ from plugin.model import (
 )
 from plugin.naming import case_id_of
 from plugin.notes.texts import Texts
-from plugin.ports import Abilities, MailTenant, TicketSystem, can_look
+from plugin.ports import Abilities, MailTenant, Opening, TicketSystem, can_look
 from plugin.settings import Procedure
 from plugin.store import schema
 from plugin.store.cases import CaseStore
@@ -152,6 +152,12 @@ class System(TicketSystem):
         return launch_token.verify(
             token, source=self._name, ticket=ticket, secrets=[LAUNCH_SECRET], public_keys=[], now=now
         )
+
+
+class PostingSystem(System):
+    """One that opens its frames by a form."""
+
+    opening = Opening(script=b"// ours", scripts_of_the_system=("https://desk.example.edu/theirs.js",))
 
 
 @dataclass
@@ -338,7 +344,7 @@ def office(tmp_path: Path, texts: Texts, speak: Callable[[Flask], None]) -> Iter
     app.register_blueprint(
         panel.blueprint(
             desk=desk,
-            sources={"rt": System("rt"), "other": System("other")},
+            sources={"rt": System("rt"), "other": System("other"), "posting": PostingSystem("posting")},
             origins={"rt": ["https://desk.example.edu", "https://rt.example.edu"], "other": []},
             secret=PANEL_SECRET,
             links=LINKS,
