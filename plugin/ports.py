@@ -178,6 +178,14 @@ class AccountChecks(Protocol):
         """
 
 
+@runtime_checkable
+class BlockedConnectors(Protocol):
+    """What a mail tenant is besides where it can tell which of the organisation's connectors Microsoft has blocked."""
+
+    def blocked_connectors(self) -> tuple[str, ...]:
+        """Each by its name, in words; `RemoteError` where they cannot be read."""
+
+
 def can_look(tenant: MailTenant, status: AccountStatus) -> bool:
     """Whether a checklist's items can check themselves on this account."""
     return isinstance(tenant, AccountChecks) and tenant.can_look(status)
@@ -189,3 +197,8 @@ def look(tenant: MailTenant, status: AccountStatus, check: AccountCheck, since: 
         return tenant.look(status, check, since)
     why = f"{tenant.name} cannot look at accounts."
     return Looked(check=check, verdict=Verdict.NOT_LOOKED, finding=why, looked_at=status.checked_at)
+
+
+def blocked_connectors(tenant: MailTenant) -> tuple[str, ...]:
+    """`BlockedConnectors.blocked_connectors` of any tenant; none of one that cannot tell."""
+    return tenant.blocked_connectors() if isinstance(tenant, BlockedConnectors) else ()

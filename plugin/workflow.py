@@ -42,7 +42,7 @@ from plugin.model import (
     Ticket,
 )
 from plugin.naming import account_lane, reread
-from plugin.ports import MailTenant, TicketSystem
+from plugin.ports import MailTenant, TicketSystem, blocked_connectors
 from plugin.reading import complains_since, text_of
 from plugin.rules import ClockEnd, Settled, Unclear, Watch
 from plugin.triage import triage
@@ -224,8 +224,19 @@ class Workflow:
     def _tenant_blocked(self, ticket: Ticket, finding: Finding) -> None:
         case = self._docket.unsettled(ticket, finding)
         if case is not None and case.state is not CaseState.TENANT_BLOCKED:
-            reason = rules.kept("Microsoft refuses the whole organisation, not one account.")
+            reason = self._why_all_are_refused(finding)
             self._work.enter(case, CaseState.TENANT_BLOCKED, reason, reason)
+
+    def _why_all_are_refused(self, finding: Finding) -> str:
+        """Why Microsoft turns away the organisation's mail, as far as anybody can tell."""
+        if finding.code != rules.CONNECTOR_BLOCKED:
+            return rules.kept("Microsoft refuses the whole organisation, not one account.")
+        reason = rules.kept("Microsoft has blocked a connector of the organisation, not an account.")
+        try:
+            named = ", ".join(blocked_connectors(self._tenant))
+        except RemoteError as error:
+            return f"{reason} Which one could not be read: {error}."
+        return f"{reason} Blocked now: {named}." if named else reason
 
     def _not_read(self, ticket: Ticket, finding: Finding, error: RemoteError) -> None:
         """A failed read takes back what an earlier one said, on the case that it concerns."""

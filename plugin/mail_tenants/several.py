@@ -6,7 +6,7 @@ from itertools import chain
 
 from plugin.errors import NotFound, PermanentError
 from plugin.model import AccountCheck, AccountStatus, Agent, BlockedAddress, Looked, UnblockAnswer
-from plugin.ports import Check, MailTenant, can_look, look
+from plugin.ports import Check, MailTenant, blocked_connectors, can_look, look
 
 
 class Several:
@@ -49,6 +49,10 @@ class Several:
     def check(self) -> Iterator[Check]:
         """Those of all."""
         return chain.from_iterable(tenant.check() for tenant in self._tenants)
+
+    def blocked_connectors(self) -> tuple[str, ...]:
+        """Those of all that can tell."""
+        return tuple(chain.from_iterable(blocked_connectors(tenant) for tenant in self._tenants))
 
     def can_look(self, status: AccountStatus) -> bool:
         """Whether the tenant can that the account was read from."""

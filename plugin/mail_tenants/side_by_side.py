@@ -30,7 +30,7 @@ from plugin.model import (
     UnblockAnswer,
     Verdict,
 )
-from plugin.ports import Check, MailTenant, can_look, look
+from plugin.ports import Check, MailTenant, blocked_connectors, can_look, look
 
 
 class SideBySide:
@@ -67,6 +67,10 @@ class SideBySide:
     def check(self) -> Iterator[Check]:
         """Each side has checks of its own; these are the mail side's."""
         return self._mail.check()
+
+    def blocked_connectors(self) -> tuple[str, ...]:
+        """Those that the mail side knows."""
+        return blocked_connectors(self._mail)
 
     def can_look(self, status: AccountStatus) -> bool:
         """Whether the mail side can."""

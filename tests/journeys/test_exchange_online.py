@@ -257,3 +257,21 @@ def test_earlier_checklist_that_is_relied_on_does_not_outweigh_a_new_finding(joi
     assert "is not so. The mailbox forwards" in " ".join(joined.front.view(case, ALEX).gate.reasons)
     joined.microsoft.world.secure("bbadger")
     assert joined.front.look(case, ALEX).state is CaseState.READY
+
+
+# ── connectors ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+CONNECTOR_NDR = "Our scanner's mail comes back: 550 5.7.711 Access denied, bad inbound connector. AS(2204)."
+
+
+def test_blocked_connector_is_named_where_the_bounce_says_it_is_one(joined: Any) -> None:
+    case = joined.only_case(joined.file(email=BUCKY, text=CONNECTOR_NDR), CaseState.TENANT_BLOCKED)
+    assert case.reason.startswith("Microsoft has blocked a connector of the organisation, not an account.")
+    assert "From the old mail relay / 6c5f9f0a" in case.reason
+    assert "From the old mail relay" in joined.notes(case.ticket)[-1]
+
+
+def test_connectors_that_cannot_be_read_are_said_so(joined: Any) -> None:
+    joined.microsoft.application.cmdlets = frozenset({"Get-BlockedSenderAddress"})
+    case = joined.only_case(joined.file(email=BUCKY, text=CONNECTOR_NDR), CaseState.TENANT_BLOCKED)
+    assert "Which one could not be read: microsoft" in case.reason

@@ -91,6 +91,7 @@ class World:
         chosen = whole["users"] if users is None else users
         self._users = {netid: _user(netid, entry, now) for netid, entry in chosen.items()}
         entries = [entry for user in chosen.values() for entry in user.get("blocked", [])]
+        self.connectors: list[dict[str, Any]] = list(whole["connectors"])
         self._listed = [_listed(entry, now) for entry in (*entries, *whole["others"])]
 
     def users(self) -> list[User]:
