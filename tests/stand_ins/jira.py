@@ -356,6 +356,7 @@ class Jira:
             "updated": _moment(row["updated"]),
             "jsdPublic": row["public"],
         }
+        shown |= {"visibility": row["visibility"]} if "visibility" in row else {}
         return shown | ({"renderedBody": rendered_html(row["body"])} if rendered else {})
 
     def shown_in_portal(self, row: Mapping[str, Any]) -> dict[str, Any]:

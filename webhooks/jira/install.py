@@ -114,8 +114,14 @@ class Installation:
             yield is_new
 
     def _screens(self, project: str) -> Iterator[bool]:
-        fields = {field: name for name, field in self._known().ours.items()}
+        ours = self._known().ours
+        fields = {field: name for name, field in ours.items()}
+        unmade = [name for name in PROMISED if name not in ours]
+        if unmade and not self._is_dry:
+            raise PluginError(f"Jira does not list {', '.join(unmade)} yet: run this again in a minute")
         for screen in screens.screens_of(self._rest, project):
+            for name in unmade:
+                self._say("written", f"{name} on screen {screen} of {project}")
             tab, missing = screens.missing_on(self._rest, screen, {**fields, "labels": "labels"})
             for field in missing:
                 self._say("written", f"{fields.get(field, field)} on screen {screen} of {project}")

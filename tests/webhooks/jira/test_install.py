@@ -66,6 +66,14 @@ def test_what_is_not_as_it_should_be_is_mended_and_nothing_else(office: Office) 
     assert site.jira.webhooks[9]["url"] == "https://x.example"
 
 
+def test_webhook_that_was_switched_off_is_switched_on(office: Office) -> None:
+    office.site.install(office.config)
+    [hook] = office.site.jira.webhooks.values()
+    hook["enabled"] = False
+    office.site.install(office.config)
+    assert hook["enabled"]
+
+
 def test_new_secret_is_seen_although_jira_never_tells_the_old_one(office: Office) -> None:
     office.site.install(office.config)
     text = office.config.read_text()
@@ -88,6 +96,7 @@ def test_dry_run_says_all_of_it_and_does_nothing(office: Office) -> None:
     assert done.exit_code == 0
     assert "written    webhook m365-unblock desk" in done.output
     assert "written    field Case State" in done.output
+    assert "written    Case State on screen 1 of SUP" in done.output
     assert "Nothing was done: this was a dry run." in done.output
     assert changes(office.site) == []
     assert SECRET not in done.output

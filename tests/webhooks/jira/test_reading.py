@@ -79,6 +79,13 @@ def test_issue_without_a_reporter_has_no_requester(source: TicketSystem, site: J
     assert source.read_ticket(key).requester.email == ""
 
 
+def test_comment_that_only_a_role_may_read_is_internal(source: TicketSystem, site: JiraSite) -> None:
+    key = site.file(CUSTOMER, "my mail bounces", "Please help.", None)
+    number = site.jira.comment_of_agent(key, site.running.agent, "For us.", public=True)
+    site.jira.comments[number]["visibility"] = {"type": "role", "value": "Service Desk Team"}
+    assert source.read_ticket(key).messages[-1].visibility is Visibility.INTERNAL
+
+
 # ── who is an agent ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -220,6 +220,17 @@ def test_two_fields_of_one_name_are_told_and_neither_is_written(
     assert site.fields(ticket) == {}
 
 
+def test_field_of_that_name_of_one_project_alone_is_not_meant(
+    source: TicketSystem, site: JiraSite, ticket: str
+) -> None:
+    number = site.jira.add_field(definition("Sending Status"))["id"]
+    site.jira.fields[number]["scope"] = {"type": "PROJECT", "project": {"id": "10100"}}
+    site.jira.screens[1].append(number)
+    [told] = source.write(ticket, TicketChange(fields={"Sending Status": "Blocked"}))
+    assert "Jira has no field “Sending Status”" in told
+    assert site.fields(ticket) == {}
+
+
 def test_labels_that_are_refused_are_told(source: TicketSystem, site: JiraSite, ticket: str) -> None:
     site.jira.screens[1] = ["summary"]
     told = source.write(ticket, TicketChange(note=INTERNAL, tags=frozenset({"m365-blocked"})))
