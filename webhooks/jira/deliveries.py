@@ -38,9 +38,10 @@ _somebody = {
 _schema = build_validator(
     {
         "type": "object",
-        "required": ["webhookEvent"],
+        "required": ["webhookEvent", "timestamp"],
         "properties": {
             "webhookEvent": {"type": "string"},
+            "timestamp": {"type": "number"},
             "user": _somebody,
             "issue": {
                 "type": ["object", "null"],
@@ -105,7 +106,7 @@ def parse(delivery: Delivery, *, own_account: str, projects: frozenset[str]) -> 
         and not _is_ours(payload, own_account)
         and _is_in(payload, projects)
     )
-    return Parsed(delivery_id=delivery_id, events=(_event(delivery.source, delivery_id, payload),) if is_for_us else ())
+    return Parsed(delivery_id=delivery_id, events=(_event(delivery.source, payload),) if is_for_us else ())
 
 
 def _delivery_id(headers: Mapping[str, str]) -> str:
@@ -132,10 +133,10 @@ def _is_in(payload: Mapping[str, Any], projects: frozenset[str]) -> bool:
     return key is None or key in projects
 
 
-def _event(source: str, delivery_id: str, payload: Mapping[str, Any]) -> TicketEvent:
+def _event(source: str, payload: Mapping[str, Any]) -> TicketEvent:
     issue, comment = payload.get("issue"), payload.get("comment")
     number = issue["id"] if issue else _issue_of(comment)
-    kind, happening = _happening(delivery_id, payload)
+    kind, happening = _happening(payload)
     return TicketEvent(
         source=source, ticket=issue["key"] if issue else number, kind=kind, key=f"{source}:{number}:{happening}"
     )
@@ -149,15 +150,18 @@ def _issue_of(comment: Mapping[str, Any] | None) -> str:
     return found[1]
 
 
-def _happening(delivery_id: str, payload: Mapping[str, Any]) -> tuple[str, str]:
-    """What happened, and which time: the same of one comment, whichever event tells of it."""
+def _happening(payload: Mapping[str, Any]) -> tuple[str, str]:
+    """What happened, and which time: the same of one comment, whichever event tells of it.
+
+    All of it is out of the body: the delivery's id is not signed.
+    """
     if payload["webhookEvent"] == CREATED:
         return "ticket.created", "created"
     comment = payload.get("comment")
     if comment:
         return _kind_of(comment), f"comment:{comment['id']}"
     change = (payload.get("changelog") or {}).get("id")
-    return "ticket.updated", f"changed:{change}" if change else f"delivery:{delivery_id}"
+    return "ticket.updated", f"changed:{change}" if change else f"at:{payload['timestamp']}"
 
 
 def _kind_of(comment: Mapping[str, Any]) -> str:

@@ -97,7 +97,11 @@ class Installation:
         """Jira's deliveries name people by an id that no page of it shows."""
         email = self._source.settings["email"]
         reply = self._rest.get("look up our own user", *PLATFORM, "user", "search", params={"query": email})
-        found = [row for row in reply.json() if str(row.get("emailAddress") or email).lower() == email.lower()]
+        found = [
+            row
+            for row in reply.json()
+            if row.get("accountType") == "atlassian" and str(row.get("emailAddress") or email).lower() == email.lower()
+        ]
         if len(found) != 1:
             raise PluginError(f"Jira knows {len(found) or 'no'} users with the address {email}: invite our user first")
         click.echo(f'  put it into [sources.{self._source.name}]:  own_account = "{found[0]["accountId"]}"')

@@ -34,6 +34,7 @@ def source() -> TicketSystem:
 
 def delivery(payload: Any, **headers: str) -> Delivery:
     given = {"content-type": "application/json", "x-atlassian-webhook-identifier": "id-1", **headers}
+    payload = {"timestamp": NOW, **payload} if isinstance(payload, dict) else payload
     return Delivery(source="desk", headers=given, body=json.dumps(payload).encode(), received_at=START)
 
 
@@ -54,6 +55,7 @@ def key_of(payload: Any) -> str:
         ([], ""),
         ({}, ""),
         ({"webhookEvent": 7}, "/webhookEvent"),
+        ({"webhookEvent": "jira:issue_created", "issue": ISSUE, "timestamp": "now"}, "/timestamp"),
         ({"webhookEvent": "jira:issue_created"}, "/issue"),
         ({"webhookEvent": "jira:issue_created", "issue": {"id": "1"}}, "/issue"),
         ({"webhookEvent": "jira:issue_created", "issue": ISSUE | {"id": "../1"}}, "/issue/id"),
@@ -87,6 +89,13 @@ def test_key_tells_happenings_apart_and_nothing_else() -> None:
     assert key_of({**commented, "comment": {**COMMENT, "id": "10051"}}) != key_of(commented)
     changed = {"webhookEvent": "jira:issue_updated", "issue": ISSUE, "changelog": {"id": "5"}}
     assert key_of(changed) == "desk:10041:changed:5"
+
+
+def test_event_sent_once_more_under_another_id_is_the_same_event() -> None:
+    bare = {"webhookEvent": "jira:issue_updated", "issue": ISSUE}
+    first, again = (source().parse(delivery(bare, **{"x-atlassian-webhook-identifier": it})) for it in ("a", "b"))
+    assert first.delivery_id != again.delivery_id
+    assert first.events == again.events
 
 
 @pytest.mark.parametrize(

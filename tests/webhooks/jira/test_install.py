@@ -137,6 +137,11 @@ def test_our_user_whom_jira_does_not_know_is_told(office: Office) -> None:
     assert "Jira knows no users with the address" in str(done.exception)
 
 
+def test_customer_of_the_same_address_is_not_our_user(office: Office) -> None:
+    office.site.jira.add_user("Unblock", office.site.running.ours.email.upper())
+    assert f'own_account = "{office.site.running.ours.account}"' in office.site.install(office.config)
+
+
 def test_address_without_https_is_refused(office: Office) -> None:
     office.config.write_text(office.config.read_text().replace(office.url, "http://unblock.example.edu"))
     done = run(office)

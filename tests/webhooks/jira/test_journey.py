@@ -174,6 +174,21 @@ def test_answer_to_a_note_that_is_lost_leads_to_no_second_one(office: Office) ->
     assert office.site.tags(ticket) == {"m365-blocked"}
 
 
+def test_jira_that_has_enough_of_us_gets_its_pause_and_the_ticket_its_note(office: Office) -> None:
+    office.site.install(office.config)
+    ticket = office.site.file(CUSTOMER, "my mail bounces back", "Please help.", ndr("ndr-5.1.8", CUSTOMER))
+    office.site.deliver()
+    office.site.jira.throttle += [(429, {"Retry-After": "20"}), (429, {})]
+    office.work_off()
+    asked = len(office.site.jira.calls)
+    office.clock.forward(seconds=19)
+    office.work_off()
+    assert len(office.site.jira.calls) == asked
+    office.pass_time(minutes=5)
+    office.only_case(ticket, CaseState.CHECKLIST_OPEN)
+    assert len(office.site.internal_notes(ticket)) == 1
+
+
 def test_without_fields_none_is_written(make_office: Callable[..., Office]) -> None:
     office = make_office(fields=False)
     assert "Case State" not in office.site.install(office.config)
