@@ -98,7 +98,7 @@ class Jira:
         self.mails: list[tuple[str, str]] = []  # to whom, and the comment
         self.calls: list[tuple[str, str, Any]] = []
         self.throttle: list[tuple[int, dict[str, str]]] = []  # the next answers, whatever is asked
-        self.lose_answers: list[str] = []  # ends of paths whose next request is done, but answered with 502
+        self.lose_answers: list[str] = []  # ends of “POST /path”: the next is done, but answered 502
         self.twins: tuple[str, ...] = ("comment_created", "jira:issue_updated")  # what tells of a comment
         self.indexed_after = timedelta(0)
         self.turns_public = False  # something of the site makes internal comments public
@@ -298,10 +298,10 @@ class Jira:
         return row
 
     def request_for(self, user: User | None, number: str) -> dict[str, Any]:
-        """As a request of the portal, which its customer sees as well."""
+        """As a request of the portal, which its customer sees as well; by its key of today alone."""
         if user is None:
             raise Refused(401, "Client must be authenticated to access this resource.")
-        row = self.issues.get(self.keys.get(number.upper(), number))
+        row = next((row for row in self.issues.values() if row["key"] == number), None)
         is_seen = row is not None and (row["project"] in user.projects or row["reporter"] == user.account)
         if row is None or not is_seen or not row["has_request_type"]:
             raise Refused(404, "The request you are trying to view does not exist, or you may not see it.")
@@ -579,8 +579,9 @@ def _answered(jira: Jira, admin: bool, view: Callable[..., Any], values: Mapping
             status, shown = view(user, body or {}, **values)
         except Refused as refusal:
             return _error_of(refusal)
-        if any(request.path.endswith(path) for path in jira.lose_answers):
-            jira.lose_answers = [path for path in jira.lose_answers if not request.path.endswith(path)]
+        asked = f"{request.method} {request.path}"
+        if any(asked.endswith(lost) for lost in jira.lose_answers):
+            jira.lose_answers = [lost for lost in jira.lose_answers if not asked.endswith(lost)]
             return Response("bad gateway", status=502, mimetype="text/html")
         if isinstance(shown, Response):
             return shown

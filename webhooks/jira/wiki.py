@@ -81,10 +81,8 @@ class _Writer(HTMLParser):
             self._write("\n\n")
         elif tag in ("strong", "b", "a") and self._hrefs:
             words, href = "".join(self._gathered.pop()).strip(), self._hrefs.pop()
-            if tag == "a":
-                self._write(_link(words, href))
-            elif words:
-                self._write(f"*{words}*")
+            bold = f"*{words}*" if words else ""
+            self._write(_link(words, href) if href else words if tag == "a" else bold)
 
     def handle_data(self, data: str) -> None:
         if not self._unseen:

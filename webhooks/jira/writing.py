@@ -5,10 +5,10 @@ it, in the service desk's own words, and is read back.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from plugin.errors import NotFound, PermanentError, RemoteError, partly_done
-from plugin.http import Reply
 from plugin.manifest import manifest
 from plugin.model import Note, Visibility
 from plugin.ports import TicketChange
@@ -36,42 +36,43 @@ class Writer:
 
     def write(self, ticket: str, change: TicketChange) -> tuple[str, ...]:
         """See `plugin.ports.TicketSystem`."""
+        issue = self._reader.issue(ticket)  # under its key of today
         if change.note is None:
-            return tuple(self._show(ticket, change))
-        self._post(ticket, change.note)
+            return tuple(self._show(issue, change))
+        self._post(issue, change.note)
         with partly_done():
-            return tuple(self._show(ticket, change))
+            return tuple(self._show(issue, change))
 
     # ── the note ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _post(self, ticket: str, note: Note) -> None:
+    def _post(self, issue: Issue, note: Note) -> None:
         is_public = note.visibility is Visibility.PUBLIC
         if is_public:
-            self._check_readers(ticket)
-        doing = f"add a note to issue {ticket}"
+            self._check_readers(issue)
+        doing = f"add a note to issue {issue.key}"
         text = wiki.from_html(markers.marked_html(note.body_html, note.key))
         body = {"body": text, "public": is_public}
-        posted = self._sent(doing, ticket, body)
+        with self._as_request(doing):
+            posted = self._rest.send(
+                doing, "POST", *SERVICE_DESK, "request", issue.key, "comment", body=body, needs=AGENT
+            )
         with partly_done():
-            comment, _ = answers.posted(posted)
-            self._look_at(doing, ticket, comment, text, is_public=is_public)
+            comment, is_told_public = answers.posted(posted)
+            is_kept_public = (is_told_public and not is_public) or self._is_public(doing, issue.key, comment)
+            if is_kept_public and not is_public:
+                raise PermanentError(self._rest.system, doing, self._hidden(issue.key, comment, text))
+            if is_public and not is_kept_public:
+                told = f"the reply on issue {issue.key} is kept as an internal note: it was not sent, answer by hand"
+                raise PermanentError(self._rest.system, doing, told)
 
-    def _sent(self, doing: str, ticket: str, body: Mapping[str, Any]) -> Reply:
+    @contextmanager
+    def _as_request(self, doing: str) -> Iterator[None]:
+        """The issue was there just before: what the service desk does not find is a request."""
         try:
-            return self._rest.send(doing, "POST", *SERVICE_DESK, "request", ticket, "comment", body=body, needs=AGENT)
+            yield
         except NotFound as error:
-            self._reader.issue(ticket)  # which may be gone indeed
             why = "the service desk does not know the issue as a request: give it a request type"
             raise PermanentError(self._rest.system, doing, why, status=error.status) from error
-
-    def _look_at(self, doing: str, ticket: str, comment: str, text: str, *, is_public: bool) -> None:
-        """Read the note back: who can see it."""
-        kept = self._is_public(doing, ticket, comment)
-        if kept and not is_public:
-            raise PermanentError(self._rest.system, doing, self._hidden(ticket, comment, text))
-        if is_public and not kept:
-            told = f"the reply on issue {ticket} is kept as an internal note: it was not sent, answer by hand"
-            raise PermanentError(self._rest.system, doing, told)
 
     def _is_public(self, doing: str, ticket: str, comment: str) -> bool:
         reply = self._rest.get(doing, *SERVICE_DESK, "request", ticket, "comment", comment)
@@ -92,10 +93,9 @@ class Writer:
             "role Service Desk Team in the project, with a licence: what customers write is public there."
         )
 
-    def _check_readers(self, ticket: str) -> None:
+    def _check_readers(self, issue: Issue) -> None:
         """Jira mails a reply to everybody whom a request is shared with, so it goes out only where nobody else is."""
-        doing = f"answer the requester of issue {ticket}"
-        issue = self._reader.issue(ticket)
+        doing = f"answer the requester of issue {issue.key}"
         if issue.reporter is None:
             raise PermanentError(self._rest.system, doing, "not sent: the issue has no reporter")
         organisations = listed(issue, self._catalogue.known().organisations)
@@ -103,7 +103,7 @@ class Writer:
             why = "not sent: our user cannot see whether the request is shared with an organisation; answer by hand"
             raise PermanentError(self._rest.system, doing, why)
         others = [_name(row) for row in organisations]
-        others += [_name(row) for row in self._participants(doing, ticket) if not _is(row, issue)]
+        others += [_name(row) for row in self._participants(doing, issue.key) if not _is(row, issue)]
         if others:
             raise PermanentError(
                 self._rest.system,
@@ -114,16 +114,14 @@ class Writer:
 
     def _participants(self, doing: str, ticket: str) -> list[dict[str, Any]]:
         path = (*SERVICE_DESK, "request", ticket, "participant")
-        rows, is_last = answers.page(self._rest.get(doing, *path, needs=AGENT))
+        with self._as_request(doing):
+            rows, is_last = answers.page(self._rest.get(doing, *path, needs=AGENT))
         return rows if is_last else [*rows, {"displayName": "others"}]
 
     # ── what is shown besides ────────────────────────────────────────────────────────────────────────────────────
 
-    def _show(self, ticket: str, change: TicketChange) -> Iterator[str]:
+    def _show(self, issue: Issue, change: TicketChange) -> Iterator[str]:
         """Put labels and fields there; what Jira would not take."""
-        if change.tags is None and not change.fields:
-            return
-        issue = self._reader.issue(ticket)
         known = self._catalogue.known()
         yield from (self._missing(name, name in known.doubled) for name in change.fields if name not in known.ours)
         wanted = {name: value for name, value in change.fields.items() if name in known.ours}

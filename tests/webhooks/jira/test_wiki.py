@@ -84,5 +84,9 @@ def test_address_in_a_reply_stays_an_address() -> None:
     assert wiki.from_html(f"<p>{escape(text)}</p>") == text
 
 
+def test_link_without_an_address_is_its_words() -> None:
+    assert wiki.from_html("<p><a>a {b}</a> <strong> </strong>c</p>") == r"a \{b\} c"
+
+
 def test_what_is_left_open_or_hidden_loses_no_text() -> None:
     assert wiki.from_html("<p>one <strong>two<p>three</p><style>p {}</style>") == "one two\n\nthree"

@@ -251,10 +251,27 @@ def test_issue_that_is_no_request_is_told_as_such_and_not_as_gone(
     source: TicketSystem, site: JiraSite, ticket: str
 ) -> None:
     site.jira.issue_of(ticket)["has_request_type"] = False
-    with pytest.raises(PermanentError, match="give it a request type") as refused:
+    for note in (INTERNAL, PUBLIC):
+        with pytest.raises(PermanentError, match="give it a request type") as refused:
+            source.write(ticket, TicketChange(note=note))
+        assert not isinstance(refused.value, NotFound)
+        assert refused.value.was_surely_not_done
+
+
+def test_answer_that_already_says_public_is_enough_to_hide_a_note(
+    source: TicketSystem, site: JiraSite, ticket: str
+) -> None:
+    site.jira.turns_public = True
+    with pytest.raises(PermanentError, match="WAS PUBLIC"):
         source.write(ticket, TicketChange(note=INTERNAL))
-    assert not isinstance(refused.value, NotFound)
-    assert refused.value.was_surely_not_done
+    after = [method for method, path, _ in site.jira.calls if "/comment" in path]
+    assert after == ["POST", "PUT", "GET"]
+
+
+def test_note_goes_on_an_issue_that_has_just_been_moved(source: TicketSystem, site: JiraSite, ticket: str) -> None:
+    moved = site.jira.move(ticket, "FAC")
+    source.write(ticket, TicketChange(note=INTERNAL, tags=frozenset({"m365-blocked"})))
+    assert (len(site.internal_notes(moved)), site.tags(moved)) == (1, {"m365-blocked"})
 
 
 @pytest.mark.parametrize(("headers", "wait"), [({"Retry-After": "17"}, 17.0), ({}, None)])
@@ -270,7 +287,7 @@ def test_throttled_note_was_not_sent_and_waits_as_long_as_it_is_told(
 
 
 def test_failure_after_the_note_is_no_failure_to_send_it(source: TicketSystem, site: JiraSite, ticket: str) -> None:
-    site.jira.lose_answers.append(f"/rest/api/3/issue/{ticket}")
+    site.jira.lose_answers.append(f"PUT /rest/api/3/issue/{ticket}")
     with pytest.raises(OutcomeUnknown) as failed:
         source.write(ticket, TicketChange(note=INTERNAL, tags=frozenset({"m365-blocked"})))
     assert failed.value.is_partly_done
