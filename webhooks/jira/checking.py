@@ -110,8 +110,8 @@ def _address(reader: Reader, issue: str) -> Check:
     reporter = reader.issue(issue).reporter
     has_address = reporter is not None and bool(reporter.email)
     remedy = (
-        "Jira hides it: whose account is meant is then read from the ticket alone, or asked. It is shown for customers "
-        "of the portal, and for people whose organisation manages their Atlassian accounts (profile and visibility)"
+        "Jira hides it, so an agent is asked whose account is meant. It is shown for customers of the portal, and for "
+        "people whose organisation manages their Atlassian accounts (profile and visibility)"
     )
     what = f"the requester's mail address is shown to us (looked at on {issue})"
     return Advice(what=what, ok=has_address, remedy="" if has_address else remedy)

@@ -220,3 +220,12 @@ def test_token_that_ran_out_makes_no_ticket_disappear(office: Office) -> None:
     office.site.running.ours.token = good
     office.pass_time(minutes=30)
     office.only_case(ticket, CaseState.CHECKLIST_OPEN)
+
+
+def test_requester_whose_address_jira_hides_is_asked_about_and_nothing_is_guessed(office: Office) -> None:
+    office.site.install(office.config)
+    office.site.jira.user_of(CUSTOMER).hides_email = True
+    ticket = filed(office)
+    case = office.only_case(ticket, CaseState.NEEDS_PERSON)
+    assert "bbadger" in "".join(case.candidates)
+    assert office.site.tags(ticket) == {"m365-needs-person"}
