@@ -34,14 +34,14 @@ class Looking:
         items = [one for one in self._work.checking(case) if item in ("", one.id)]
         found = list(self._found(case, items))
         before = self._work.looks(case)
-        now = self._work.clock()
+        now, actor = self._work.clock(), signed(agent) if agent else PROGRAM
+        names = {one.check: one.text for one in items}
         with self._work.store.change() as change:
             for looked in found:
                 change.save_look(case.id, looked)
-            news = [looked for looked in found if agent is not None or _is_news(before.get(looked.check), looked)]
-            if news:
-                actor = signed(agent) if agent else PROGRAM
-                change.log(case.id, JournalEntry(at=now, actor=actor, what=_told(items, news)))
+                if agent is not None or _is_news(before.get(looked.check), looked):
+                    change.log(case.id, JournalEntry(at=now, actor=actor, what=_told(names[looked.check], looked)))
+            if found:
                 change.put_task(progress(case, now))
 
     def _found(self, case: Case, items: Iterable[Item]) -> Iterable[Looked]:
@@ -62,10 +62,6 @@ def _is_news(before: Looked | None, looked: Looked) -> bool:
     return before is None or rules.mark_of(before) != rules.mark_of(looked)
 
 
-def _told(items: Iterable[Item], looks: Iterable[Looked]) -> str:
-    """What was found, in one entry of the journal: by item, with the words and names found."""
-    names = {item.check: item.text for item in items}
-    return "Checked. " + " ".join(
-        f"“{names[looked.check]}”: {looked.verdict.value}. {' | '.join((looked.finding, *looked.items))}"
-        for looked in looks
-    )
+def _told(item: str, looked: Looked) -> str:
+    """What was found, for the journal: with the words and names found."""
+    return f"Checked “{item}”: {looked.verdict.value}. {' | '.join((looked.finding, *looked.items))}"

@@ -34,7 +34,7 @@ def complete_the_rest(office: Office, panel: Panel, case: Case) -> None:
 
 
 def journal(office: Office, case: Case) -> list[JournalEntry]:
-    return [entry for entry in office.work.store.journal(case.id) if "Checked." in entry.what]
+    return [entry for entry in office.work.store.journal(case.id) if entry.what.startswith("Checked ")]
 
 
 def test_tenant_that_cannot_look_leaves_every_item_to_people(office: Office) -> None:
