@@ -73,10 +73,14 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "signatures": (("webhooks.signatures",), ("words",)),
     "webhooks": (
         (
-            "webhooks.answers", "webhooks.files", "webhooks.markers", "webhooks.payloads", "webhooks.ticket_event",
-            "webhooks.ticket_systems",
+            "webhooks.answers", "webhooks.files", "webhooks.markers", "webhooks.payloads", "webhooks.places",
+            "webhooks.ticket_event", "webhooks.ticket_systems",
         ),
         ("words", "ports", "http", "manifest", "webhooks"),
+    ),
+    "desk api": (
+        ("webhooks.desk_api", "webhooks.desk_api_answers"),
+        ("words", "ports", "http", "launch", "manifest", "signatures", "webhooks", "desk api"),
     ),
     "receiver": (("webhooks.receiver",), ("words", "ports", "log", "store")),
     "backups": (("plugin.backups",), ("words", "rules", "settings", "store", "casework")),
@@ -102,6 +106,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 SYSTEM = (
     "words", "checklist", "ports", "http", "launch", "manifest", "options", "settings", "signatures", "webhooks",
+    "desk api",
 )  # fmt: skip
 """What the folder of a ticket system may import besides its own; each is a layer, and none knows another."""
 
