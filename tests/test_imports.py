@@ -166,6 +166,6 @@ def test_no_vendor_is_named_outside_its_own_folder(module: str) -> None:
     """Our words inside, theirs in their adapter; the mail side speaks of Microsoft, which is its subject."""
     path = ROOT.joinpath(*module.split("."))
     text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text("utf-8").lower()
-    vendors = ("zammad", "zendesk", "request_tracker", "jira", "freshdesk", "glpi", "servicenow")
+    vendors = ("zammad", "zendesk", "request_tracker", "jira", "freshdesk", "glpi", "servicenow", "django")
     named = [vendor for vendor in vendors if vendor in text and vendor not in module]
     assert not named or module == "webhooks.signatures", f"{module} names {named}"
