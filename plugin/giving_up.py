@@ -45,6 +45,14 @@ class GivingUp:
             case _:
                 self._journal(case, f"Could not be shown on the ticket: {why}")
 
+    def is_reply_given_up(self, case: Case, key: str, why: str) -> bool:
+        """Tell that a reply will not go out; False where the note is none."""
+        sent = self._store.note(key)
+        if sent is None or sent.note.visibility is not Visibility.PUBLIC:
+            return False
+        self._not_posted(case, key, why)
+        return True
+
     def checked(self, source: str, ticket: str) -> None:
         """The ticket could be checked after all: nobody needs to look at it for that any more."""
         for case in self._store.cases_of_ticket(source, ticket):

@@ -91,7 +91,7 @@ class Workflow:
             "handle": lambda args: self.handle(args["source"], args["ticket"]),
             "reread": lambda args: self.reread(self._case(args)),
             "annotate": lambda args: self._show(self._case(args), args.get("version")),
-            "post": lambda args: self._annotation.post(self._case(args), args["key"]),
+            "post": lambda args: self.post(self._case(args), args["key"]),
             "look": lambda args: self.look(self._case(args)),
             "unblock": lambda args: self.unblock(_pressing(self._case(args), args)),
             "recheck": lambda args: self.recheck(self._case(args), args["press"], args["look"], args["listed_then"]),
@@ -108,6 +108,16 @@ class Workflow:
         """Show a case, unless it has changed since this was called for: each change calls for it anew."""
         if version in (None, case.version):
             self._annotation.show(case)
+
+    def post(self, case: Case, key: str) -> None:
+        """Put a note on the ticket; a reply to the customer that is refused is said to be so now, not after days."""
+        try:
+            self._annotation.post(case, key)
+        except PermanentError as error:
+            # A right that is missing may be given: that is tried on, as for every note.
+            is_final = error.was_surely_not_done and not isinstance(error, Denied)
+            if not (is_final and self._giving_up.is_reply_given_up(case, key, str(error))):
+                raise
 
     # ── a ticket event ───────────────────────────────────────────────────────────────────────────────────────────
 
