@@ -74,6 +74,12 @@ def _wanted(names: Iterable[str]) -> Wanted:
     return tuple(frozenset(name.split("|")) for name in names)
 
 
+def _each(names: Iterable[str]) -> frozenset[str]:
+    """The concepts that are named, those of a group one by one."""
+    groups = data("words.json")["groups"]
+    return frozenset(concept for name in names for concept in groups.get(name, (name,)))
+
+
 @cache
 def _rules(kind: str) -> tuple[_Rule, ...]:
     return tuple(
@@ -85,7 +91,7 @@ def _rules(kind: str) -> tuple[_Rule, ...]:
             near=_wanted(row.get("near", ())),
             text=_wanted(row.get("text", ())),
             unless=frozenset(row.get("unless", ())),
-            none_of=frozenset(row["none"]),
+            none_of=_each(row["none"]),
             strong=row.get("strong", False),
         )
         for row in data("words.json")[kind]
@@ -96,7 +102,8 @@ def _rules(kind: str) -> tuple[_Rule, ...]:
 def _concepts(kind: str) -> Lexicon:
     words = data("words.json")
     known = set(words["cancelled"].values())
-    known |= {*words["code_context"], *words["code_context_long"], *words["code_none"]} if kind == "rules" else set()
+    if kind == "rules":
+        known |= {*words["code_context"], *words["code_context_long"], *_each(words["code_none"])}
     known = known.union(*(rule.concepts for rule in _rules(kind)))
     return Lexicon({name: fragments for name, fragments in words["concepts"].items() if name in known})
 
@@ -169,7 +176,7 @@ def _bare_code(text: str, whole: frozenset[str]) -> Verdict | None:
     told = whole & set(words["code_context"]) or any(code.smtp for code in codes_in(text))
     if not told and whole & set(words["code_context_long"]):
         told = any(len(code.text.rpartition(".")[2]) >= LONG_DETAIL for code in codes_in(text))
-    if not told or whole & set(words["code_none"]):
+    if not told or whole & _each(words["code_none"]):
         return None
     text_of_codes = _numbered().sub("", text)
     codes = {label: code for label in RANK if (code := code_of(text_of_codes, label)) is not None}
