@@ -94,7 +94,7 @@ def _rules(kind: str) -> tuple[_Rule, ...]:
             one=_wanted(row.get("one", ())),
             near=_wanted(row.get("near", ())),
             text=_wanted(row.get("text", ())),
-            unless=frozenset(row.get("unless", ())),
+            unless=_each(row.get("unless", ())),
             none_of=_each(row["none"]),
             strong=row.get("strong", False),
             weak=row.get("weak", False),
@@ -108,7 +108,8 @@ def _concepts(kind: str) -> Lexicon:
     words = data("words.json")
     known = set(words["cancelled"].values())
     if kind == "rules":
-        known |= {*words["code_context"], *words["code_context_long"], *_each(words["code_none"])}
+        known |= {*words["code_context"], *words["code_context_long"], *words["code_context_spoken"]}
+        known |= _each((*words["code_none"], *words["code_unless"]))
     known = known.union(*(rule.concepts for rule in _rules(kind)))
     return Lexicon({name: fragments for name, fragments in words["concepts"].items() if name in known})
 
@@ -130,7 +131,7 @@ def judge_words(text: str, *, beside_other_report: bool) -> Verdict | None:
                 rule=rule.name,
                 evidence=evidence(text),
             )
-    return None if beside_other_report else _bare_code(text, whole)
+    return None if beside_other_report else _bare_code(_beside_no_number(text, sentences), whole)
 
 
 def somebody_elses(text: str) -> str | None:
@@ -179,6 +180,15 @@ def _numbered() -> re.Pattern[str]:
     return re.compile(rf"(?<![a-z])(?:{nouns})\s?(?:no|nr|n°|nº|№|#|号|號)?[.:]?\s?\d[\d.]+", re.IGNORECASE)
 
 
+def _beside_no_number(text: str, found: Sequence[frozenset[str]]) -> str:
+    """The text; where it tells of numbers of another kind, such as a version's, only what it says of mail returned."""
+    off = _each(data("words.json")["code_unless"])
+    if all(map(off.isdisjoint, found)):
+        return text
+    said = zip(sentences_in(text), found, strict=True)
+    return "\n".join(sentence for sentence, concepts in said if "returns" in concepts and off.isdisjoint(concepts))
+
+
 def _bare_code(text: str, whole: frozenset[str]) -> Verdict | None:
     """A code that the writer gives without its text, in words about mail."""
     words = data("words.json")
@@ -188,7 +198,8 @@ def _bare_code(text: str, whole: frozenset[str]) -> Verdict | None:
     if not told or whole & _each(words["code_none"]):
         return None
     text_of_codes = _numbered().sub("", text)
-    codes = {label: code for label in RANK if (code := code_of(text_of_codes, label, is_alone=True)) is not None}
+    is_alone = whole.isdisjoint(words["code_context_spoken"])
+    codes = {label: code for label in RANK if (code := code_of(text_of_codes, label, is_alone=is_alone)) is not None}
     for label, code in codes.items():
         if any(refusal.believed_alone and refusal.label is label for refusal in refusals_by(code)):
             return Verdict(
