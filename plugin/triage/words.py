@@ -124,13 +124,15 @@ def judge_words(text: str, *, beside_other_report: bool) -> Verdict | None:
     whole = frozenset[str]().union(*sentences)
     for rule in _rules("rules"):
         if (rule.strong or not beside_other_report) and rule.holds(sentences, whole):
-            return Verdict(
+            verdict = Verdict(
                 label=rule.label,
                 confidence=rule.confidence,
                 code=code_of(text, rule.label),
                 rule=rule.name,
                 evidence=evidence(text),
             )
+            by_code = None if verdict.code else _bare_code(_beside_no_number(text, sentences), whole)
+            return by_code or verdict  # a code says more exactly what was refused than words do
     return None if beside_other_report else _bare_code(_beside_no_number(text, sentences), whole)
 
 
