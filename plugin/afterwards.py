@@ -34,7 +34,8 @@ class Afterwards:
             raise NotAllowed(_("The case is “%(state)s”; this reply does not fit.", state=_(case.state.value)))
         if not text.strip() or len(text) > LONGEST_REPLY:
             raise NotAllowed(_("The reply is empty or too long."))
-        words = (*says_too_much(text, case.status, case.finding), *self._addresses_of_ours(text, kind))
+        found = self._store.looks(case.id)
+        words = (*says_too_much(text, case.status, case.finding, found), *self._addresses_of_ours(text, kind))
         if words:
             raise NotAllowed(
                 _(

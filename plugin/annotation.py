@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from plugin import note_limit, progress, rules
-from plugin.casework import PROGRAM, Casework
+from plugin.casework import Casework
 from plugin.errors import NotFound, OutcomeUnknown, PermanentError, RemoteError
 from plugin.log import log
-from plugin.model import Asking, Case, CaseState, JournalEntry, Note, Sending, Ticket
+from plugin.model import PROGRAM, Asking, Case, CaseState, JournalEntry, Note, Sending, Ticket
 from plugin.naming import mending, note_key, posting
 from plugin.notes.facts import AddressResult, Facts, Happening
 from plugin.notes.texts import NoteKind, Texts

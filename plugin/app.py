@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -28,7 +28,7 @@ from plugin.manifest import manifest
 from plugin.model import Case
 from plugin.notes.texts import Texts
 from plugin.panel.tokens import secret_from
-from plugin.ports import MailTenant, TicketSystem
+from plugin.ports import MailTenant, TicketSystem, can_look
 from plugin.settings import Settings
 from plugin.store import marks, migrations
 from plugin.store.case_list import CaseList
@@ -117,6 +117,7 @@ class Parts:
         return Casework(
             store=CaseStore(self._cases),
             checklist=checklists.load(self.settings.checklist_file or checklists.default_path()),
+            can_look=partial(can_look, self.tenant),
             procedure=self.settings.procedure,
             clock=self.clock,
         )

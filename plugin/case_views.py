@@ -11,7 +11,7 @@ from plugin import checklist as checklists
 from plugin import rules
 from plugin.casework import Casework, Earlier
 from plugin.checklist import Item, Kind, Lead
-from plugin.model import Agent, Asking, Case, CaseState, GivenAnswer, JournalEntry, Note, Role
+from plugin.model import Agent, Asking, Case, CaseState, GivenAnswer, JournalEntry, Looked, Note, Role
 from plugin.naming import note_key
 from plugin.notes.texts import ReplyKind
 from plugin.rules import Gate
@@ -42,6 +42,8 @@ class CaseView:
     items: tuple[Item, ...]  # asked of this account, in order
     answers: Mapping[str, GivenAnswer]  # those that still count, by item
     stale_answers: Mapping[str, GivenAnswer]  # given before the newest block: to be given again
+    checking: frozenset[str]  # the items that check themselves
+    looks: Mapping[str, Looked]  # what was found for those, by item
     seen: Mapping[str, str]  # by item, which answer is shown: `answer_mark`
     lead: Lead | None  # the road an answer leads to
     gate: Gate
@@ -55,6 +57,7 @@ class CaseView:
     reply: ReplyKind | None  # the public reply that fits now
     reply_sent: bool
     may_act: bool  # the role allows answering
+    may_override: bool  # it also allows passing over what was found not to be so
     can_answer: bool  # the checklist is open for answers
     can_complain: bool  # released, and nobody has said so far that mail still fails
     can_escalate: bool  # due for the Office 365 team, and not handed over yet
@@ -70,8 +73,9 @@ def answer_mark(answer: GivenAnswer | None) -> str:
 
 def value_told(item: Item, value: Mapping[str, object]) -> str:
     """An answer as people say it."""
-    words: str = _("done")
     if item.kind is Kind.DONE:
+        reason = value.get("reason")
+        words: str = _("done: %(reason)s", reason=reason) if reason else _("done")
         return words
     spoken = {True: _("yes"), False: _("no")}
     return ", ".join(spoken[part] if isinstance(part, bool) else str(part) for part in value.values() if part != "")
@@ -106,12 +110,15 @@ class CaseViews:
         relied = self._work.relied(case)
         written = tuple(Written(note=row.note, posted_at=row.done_at) for row in self._store.notes(case.id))
         reply = REPLY_FOR.get(case.state)
+        checking, looks = self._work.checking(case), self._work.looks(case)
         may_act = agent.role is not Role.VIEWER
         return CaseView(
             case=case,
             items=checklists.asked(self._work.checklist, sign_in=case.status.sign_in) if case.status else (),
             answers=standing,
             stale_answers={item: row for item, row in given.items() if item not in standing},
+            checking=frozenset(item.id for item in checking),
+            looks={item.id: looks[item.check] for item in checking if item.check and item.check in looks},
             seen={item: answer_mark(row) for item, row in given.items()},
             lead=rules.answered_state(case, self._work.checklist, standing, relied=relied is not None)[1],
             gate=self._work.gate(case, agent),
@@ -125,6 +132,7 @@ class CaseViews:
             reply=reply,
             reply_sent=reply is not None and any(row.note.key == reply_key(case, reply) for row in written),
             may_act=may_act,
+            may_override=agent.role is Role.SUPERVISOR,
             can_answer=can_answer(case, self._work.procedure.compromise_reasons),
             can_complain=rules.may_complain(case),
             can_escalate=rules.may_escalate(case),

@@ -8,16 +8,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from plugin import checklist as checklists
 from plugin import rules
-from plugin.checklist import Checklist
-from plugin.model import AccountStatus, Agent, Answer, Asking, Case, CaseState, GivenAnswer, JournalEntry, Sending, Task
-from plugin.naming import annotation, case_id_of, follow_up, reread
+from plugin.checklist import Checklist, Item
+from plugin.model import (
+    PROGRAM,
+    AccountStatus,
+    Agent,
+    Answer,
+    Asking,
+    Case,
+    CaseState,
+    GivenAnswer,
+    JournalEntry,
+    Looked,
+    Sending,
+    Task,
+)
+from plugin.naming import annotation, case_id_of, first_look, follow_up, reread
 from plugin.rules import Gate
 from plugin.settings import Procedure
 from plugin.store import marks
 from plugin.store.cases import RESTORED, CaseStore, Change, Stale
-
-PROGRAM = "m365-unblock"
 
 TRIES = 5
 """So often a case that somebody else changed meanwhile is read again."""
@@ -41,10 +53,18 @@ class Casework:
     """Cases with their checklist, over the store."""
 
     def __init__(
-        self, *, store: CaseStore, checklist: Checklist, procedure: Procedure, clock: Callable[[], datetime]
+        self,
+        *,
+        store: CaseStore,
+        checklist: Checklist,
+        can_look: Callable[[AccountStatus], bool],
+        procedure: Procedure,
+        clock: Callable[[], datetime],
     ) -> None:
+        """`can_look` tells whether the mail tenant can look at an account for the checklist's items."""
         self.store = store
         self.checklist = checklist
+        self._can_look = can_look
         self.procedure = procedure
         self.clock = clock
 
@@ -52,45 +72,67 @@ class Casework:
 
     def standing(self, case: Case) -> dict[str, GivenAnswer]:
         """The answers of a case that still count."""
-        if case.status is None:
-            return {}
-        return rules.standing(self.store.answers(case.id), self.checklist, case.status, after=case.answers_after)
+        return {} if case.status is None else self._standing(case.id, case.status, case.answers_after)
+
+    def _standing(self, case_id: str, status: AccountStatus, after: datetime | None) -> dict[str, GivenAnswer]:
+        given = rules.standing(self.store.answers(case_id), self.checklist, status, after=after)
+        own = self._checking(status)
+        return rules.counting(own, given, self._looks(case_id, status, after), self.checklist) if own else given
+
+    def checking(self, case: Case) -> tuple[Item, ...]:
+        """The items asked on a case that check themselves."""
+        return () if case.status is None else self._checking(case.status)
+
+    def _checking(self, status: AccountStatus) -> tuple[Item, ...]:
+        if not self._can_look(status):
+            return ()
+        return tuple(item for item in checklists.asked(self.checklist, sign_in=status.sign_in) if item.check)
+
+    def looks(self, case: Case) -> rules.Looks:
+        """The looks at a case's account that still count."""
+        return {} if case.status is None else self._looks(case.id, case.status, case.answers_after)
+
+    def _looks(self, case_id: str, status: AccountStatus, after: datetime | None) -> rules.Looks:
+        return rules.standing_looks(self.store.looks(case_id), status, after=after)
+
+    def refuted(self, case: Case, standing: Mapping[str, GivenAnswer]) -> dict[str, Looked]:
+        """What the checklist asks for and is not so (`rules.refuted`)."""
+        return rules.refuted(self.checking(case), standing, self.looks(case))
 
     def relied(self, case: Case) -> Earlier | None:
         """The earlier checklist that an agent relies on, as long as it counts."""
         other = self.store.case(case.relied_on) if case.relied_on else None
-        return self._as_earlier(other) if other is not None and self._counts(case, other) else None
+        return self._as_earlier(case, other) if other is not None else None
 
     def earlier(self, case: Case) -> Earlier | None:
         """The newest earlier checklist of the account that may be relied on."""
         if not case.account or case.state not in rules.PRESSING:
             return None
-        others = self.store.cases_of_account(case.account)
-        counting = (other for other in others if other.id != case.id and self._counts(case, other))
-        return next((self._as_earlier(other) for other in counting), None)
+        others = (other for other in self.store.cases_of_account(case.account) if other.id != case.id)
+        return next(filter(None, (self._as_earlier(case, other) for other in others)), None)
 
-    def _as_earlier(self, other: Case) -> Earlier:
-        last = max(self.store.answers(other.id), key=lambda answer: answer.answered_at)
+    def _as_earlier(self, case: Case, other: Case) -> Earlier | None:
+        """The other case's checklist, if it counts for this one."""
+        if case.status is None:
+            return None
+        answers = self._standing(other.id, case.status, case.answers_after)
+        window = self.procedure.rely_on_earlier_for
+        if not rules.may_rely_on(answers, self.checklist, case.status, now=self.clock(), window=window):
+            return None
+        by_people = (answer for answer in answers.values() if answer.agent != PROGRAM)  # one item needs a person
+        last = max(by_people, key=lambda answer: answer.answered_at)
         return Earlier(case=other, completed_at=last.answered_at, completed_by=last.agent)
-
-    def _counts(self, case: Case, earlier: Case) -> bool:
-        return case.status is not None and rules.may_rely_on(
-            self.store.answers(earlier.id),
-            self.checklist,
-            case.status,
-            now=self.clock(),
-            window=self.procedure.rely_on_earlier_for,
-            after=case.answers_after,
-        )
 
     def gate(self, case: Case, agent: Agent) -> Gate:
         """Whether this agent may press Unblock on this case as it was last read."""
+        standing = self.standing(case)
         return rules.gate(
             case,
             agent,
             self.checklist,
-            self.standing(case),
+            standing,
             relied=self.relied(case) is not None,
+            refuted=self.refuted(case, standing),
             is_limit_reached=self._is_limit_reached(case),
             compromise_reasons=self.procedure.compromise_reasons,
             while_sign_in_disabled=self.procedure.unblock_while_sign_in_disabled,
@@ -185,8 +227,9 @@ class Casework:
     def _answered(self, case: Case) -> Case:
         if not rules.is_answering(case, self.procedure.compromise_reasons):
             return case
-        is_relied = self.relied(case) is not None
-        state, lead = rules.answered_state(case, self.checklist, self.standing(case), relied=is_relied)
+        standing = self.standing(case)
+        is_relied = self.relied(case) is not None and not self.refuted(case, standing)
+        state, lead = rules.answered_state(case, self.checklist, standing, relied=is_relied)
         if state is case.state:
             return case
         return replace(case, state=state, reason=lead.because if lead else "")
@@ -210,9 +253,19 @@ class Casework:
             change.put_task(follow_up(saved))
             for other in self._others_waiting(saved):
                 change.put_task(reread(other))
+        if self._begins_to_ask(before, saved):
+            change.put_task(first_look(saved))
         for task in (annotation(saved), *tasks):
             change.put_task(task)
         return saved
+
+    def _begins_to_ask(self, before: Case | None, saved: Case) -> bool:
+        """Whether a checklist was just opened that can check something itself, or another block calls for it anew."""
+        if saved.state not in rules.ANSWERING or not self.checking(saved):
+            return False
+        if before is None or before.state not in rules.ANSWERING or before.status is None or saved.status is None:
+            return True
+        return rules.counts_from(before.status) != rules.counts_from(saved.status)
 
     def _note_releases(self, change: Change, case: Case) -> None:
         """Just read: what is off the list was released; what is on it by the very same block was not."""
@@ -256,5 +309,6 @@ def answer_told(text: str, value: Mapping[str, object] | None) -> str:
     if value is None:
         return f"Took back: {text}"
     words = {True: "yes", False: "no"}
-    given = ", ".join(f"{words[item] if isinstance(item, bool) else item}" for item in value.values())
+    said = [part for name, part in value.items() if name != "look"]
+    given = ", ".join(words[part] if isinstance(part, bool) else str(part) for part in said)
     return f"Answered “{text}”: {given}"

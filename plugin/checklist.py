@@ -17,7 +17,7 @@ import jsonschema
 from flask_babel import gettext as _
 
 from plugin.errors import NotAllowed, SettingsError
-from plugin.model import SignIn, SignInState
+from plugin.model import AccountCheck, SignIn, SignInState
 
 FOLDER = Path(__file__).parent / "checklists"
 LONGEST_TEXT = 1000  # characters of one filled-in field
@@ -74,6 +74,7 @@ class Item:
     kind: Kind
     required: bool
     asked_when: AskedWhen = AskedWhen.ALWAYS
+    check: AccountCheck | None = None  # what the program looks at by itself, where it can; done items only
     help: str = ""
     link: str = ""  # key into the settings' links
     fields: tuple[Field, ...] = ()  # text items only
@@ -130,8 +131,15 @@ def _faults(document: Any) -> Iterator[str]:
     yield from _twice(items, "/items")
     for position, item in enumerate(items):
         yield from _twice(item.get("fields", ()), f"/items/{position}/fields")
-    if not any(item["required"] and item.get("asked_when", "always") == "always" for item in items):
-        yield "/items: expected at least one item that is required and always asked, or Unblock would be open at once"
+    if not any(map(_is_for_a_person, items)):
+        yield (
+            "/items: expected at least one item that is required, always asked and answered by a person (no check), "
+            "or Unblock could be open with nobody having looked"
+        )
+
+
+def _is_for_a_person(item: Mapping[str, Any]) -> bool:
+    return item["required"] and item.get("asked_when", "always") == "always" and "check" not in item
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
@@ -155,6 +163,7 @@ def _item(found: Mapping[str, Any]) -> Item:
     typed = {
         "kind": Kind(found["kind"]),
         "asked_when": AskedWhen(found.get("asked_when", "always")),
+        "check": AccountCheck(found["check"]) if "check" in found else None,
         "fields": tuple(Field(**line) for line in found.get("fields", ())),
         "leads_to": {
             said: Lead(road=Road(lead["road"]), because=lead["because"])

@@ -11,11 +11,13 @@ from datetime import datetime
 from flask_babel import gettext as _
 
 from plugin import checklist as checklists
+from plugin import rules
 from plugin.afterwards import Afterwards, must_act
 from plugin.case_views import CaseView, CaseViews, Written, answer_mark, can_answer, value_told
 from plugin.casework import Casework, answer_told, signed
 from plugin.checklist import Item
 from plugin.errors import NotAllowed, NotFound, RemoteError
+from plugin.looking import Looking
 from plugin.model import AccountStatus, Agent, Case, CaseState, GivenAnswer, JournalEntry, Task
 from plugin.naming import account_lane, progress
 from plugin.notes.texts import ReplyKind, Texts
@@ -45,6 +47,7 @@ class Desk:
         self._tenant = tenant
         self._texts = texts
         self._views = CaseViews(casework)
+        self._looking = Looking(casework, tenant)
         afterwards = Afterwards(casework, texts, domains)
         self.send_reply = afterwards.send_reply
         self.complain = afterwards.complain
@@ -85,6 +88,19 @@ class Desk:
         must_act(agent)
         return self._work.take(case, self._read(case.account), "Read again.", agent=agent) if case.account else case
 
+    def look(self, case: Case, agent: Agent, item_id: str = "") -> Case:
+        """Have one of the checklist's items check itself, or all that can."""
+        must_act(agent)
+        self._must_be_open(case)
+        if item_id and all(item.id != item_id for item in self._work.checking(case)):
+            raise NotAllowed(_("This step cannot be checked by looking. Reload the ticket."))
+        return self._looking.look(case, item=item_id, agent=agent)
+
+    def _must_be_open(self, case: Case) -> None:
+        if not can_answer(case, self._work.procedure.compromise_reasons):
+            state = _(case.state.value)
+            raise NotAllowed(_("The case is “%(state)s”; its checklist cannot be answered now.", state=state))
+
     def answer(self, case: Case, item_id: str, form: Mapping[str, str], agent: Agent, *, seen: str = "") -> Case:
         """Answer one item of the checklist, or take the answer back.
 
@@ -92,13 +108,11 @@ class Desk:
         over. The same answer twice is one.
         """
         must_act(agent)
-        if not can_answer(case, self._work.procedure.compromise_reasons):
-            state = _(case.state.value)
-            raise NotAllowed(_("The case is “%(state)s”; its checklist cannot be answered now.", state=state))
+        self._must_be_open(case)
         item = next((item for item in self._work.checklist.items if item.id == item_id), None)
         if item is None:
             raise NotAllowed(_("The checklist has changed. Reload the ticket."))
-        value = checklists.read_answer(item, form)
+        value = self._read_answer(case, item, form, agent)
         given = next((row for row in self._store.answers(case.id) if row.item == item.id), None)
         counting = self._work.standing(case).get(item.id)
         if value == (counting.value if counting else None) and (value is not None or given is None):
@@ -107,6 +121,13 @@ class Desk:
             raise NotAllowed(_not_written_over(item, given))
         self._put_answer(case, item, value, given, agent)
         return self._work.restate(case.id)
+
+    def _read_answer(
+        self, case: Case, item: Item, form: Mapping[str, str], agent: Agent
+    ) -> Mapping[str, object] | None:
+        if item not in self._work.checking(case):
+            return checklists.read_answer(item, form)
+        return rules.read_word(item, self._work.looks(case).get(item.check) if item.check else None, form, agent)
 
     def _put_answer(
         self, case: Case, item: Item, value: Mapping[str, object] | None, over: GivenAnswer | None, agent: Agent

@@ -6,8 +6,8 @@ A case that has its account keeps it: nothing that a ticket says later moves it 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from plugin.casework import PROGRAM, Casework
-from plugin.model import AccountStatus, Case, Finding, JournalEntry, Label, Origin, Ticket
+from plugin.casework import Casework
+from plugin.model import PROGRAM, AccountStatus, Case, Finding, JournalEntry, Label, Origin, Ticket
 
 LONGEST_LINK = 500  # characters
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from plugin.annotation import Annotation
-from plugin.casework import PROGRAM, Casework
-from plugin.model import Case, CaseState, JournalEntry, Task, Visibility
+from plugin.casework import Casework
+from plugin.model import PROGRAM, Case, CaseState, JournalEntry, Task, Visibility
 from plugin.notes.texts import NoteKind
 
 UNCHECKED = "?unchecked"
@@ -44,6 +44,14 @@ class GivingUp:
                 self._not_posted(case, task.args["key"], why)
             case _:
                 self._journal(case, f"Could not be shown on the ticket: {why}")
+
+    def is_reply_given_up(self, case: Case, key: str, why: str) -> bool:
+        """Tell that a reply will not go out; False where the note is none."""
+        sent = self._store.note(key)
+        if sent is None or sent.note.visibility is not Visibility.PUBLIC:
+            return False
+        self._not_posted(case, key, why)
+        return True
 
     def checked(self, source: str, ticket: str) -> None:
         """The ticket could be checked after all: nobody needs to look at it for that any more."""

@@ -9,6 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+PROGRAM = "m365-unblock"
+"""Who did it, where no person did: in journals, and as the author of what was verified."""
+
 # ── the ticket system's side ─────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -76,6 +76,11 @@ def reread(case: Case) -> Task:
     return Task(id=f"reread:{case.id}:{occasion}", name="reread", args={"case": case.id}, lane=account_lane(case))
 
 
+def first_look(case: Case) -> Task:
+    """Look at the account for the checklist's items, so that the agent who opens the ticket sees what was found."""
+    return Task(id=f"look:{case.id}:{case.version}", name="look", args={"case": case.id}, lane=account_lane(case))
+
+
 def follow_up(case: Case) -> Task:
     """Look again when the clock of the release has run out."""
     return Task(

@@ -18,6 +18,7 @@ from plugin.model import (
     Parsed,
     Ticket,
     UnblockAnswer,
+    Verdict,
 )
 
 
@@ -120,6 +121,25 @@ class TicketSystem(Protocol):
         """What the source needs to work; never raises `RemoteError`: a look that fails is a check that is not ok."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opening:
+    """How a frame gets to the panel where the ticket system posts a launch token that does not say for which ticket.
+
+    `script` runs in the page that answers. It learns the ticket from the page around the frame and goes on: its element
+    ``#opening`` has the panel's address without the ticket, the token, and words for when it cannot.
+    """
+
+    script: bytes
+    scripts_of_the_system: tuple[str, ...] = ()  # addresses of scripts that come before it
+
+
+@runtime_checkable
+class OpensByForm(Protocol):
+    """What a ticket system is besides where it opens its frames by POST /panel/<source>, the token in a form."""
+
+    opening: Opening
+
+
 class MailTenant(Protocol):
     """The side that knows accounts and asks Microsoft."""
 
@@ -148,8 +168,37 @@ class MailTenant(Protocol):
 class AccountChecks(Protocol):
     """What a mail tenant is besides where it can look at accounts for a checklist's items; not every one can."""
 
+    def can_look(self, status: AccountStatus) -> bool:
+        """Whether it can look at this account at all; where it cannot, items are answered by people alone."""
+
     def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
         """Look at one thing of an account, now; `since` is when the block began, where anybody knows.
 
         Never raises `RemoteError`: a look that fails is `Verdict.NOT_LOOKED`, with what failed.
         """
+
+
+@runtime_checkable
+class BlockedConnectors(Protocol):
+    """What a mail tenant is besides where it can tell which of the organisation's connectors Microsoft has blocked."""
+
+    def blocked_connectors(self) -> tuple[str, ...]:
+        """Each by its name, in words; `RemoteError` where they cannot be read."""
+
+
+def can_look(tenant: MailTenant, status: AccountStatus) -> bool:
+    """Whether a checklist's items can check themselves on this account."""
+    return isinstance(tenant, AccountChecks) and tenant.can_look(status)
+
+
+def look(tenant: MailTenant, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
+    """`AccountChecks.look` of any tenant; one that cannot look says so."""
+    if isinstance(tenant, AccountChecks):
+        return tenant.look(status, check, since)
+    why = f"{tenant.name} cannot look at accounts."
+    return Looked(check=check, verdict=Verdict.NOT_LOOKED, finding=why, looked_at=status.checked_at)
+
+
+def blocked_connectors(tenant: MailTenant) -> tuple[str, ...]:
+    """`BlockedConnectors.blocked_connectors` of any tenant; none of one that cannot tell."""
+    return tenant.blocked_connectors() if isinstance(tenant, BlockedConnectors) else ()

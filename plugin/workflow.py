@@ -21,12 +21,14 @@ from typing import Any
 from plugin import rules
 from plugin.annotation import Annotation
 from plugin.asking import Asker, Pressing
-from plugin.casework import PROGRAM, Casework, told
+from plugin.casework import Casework, told
 from plugin.docket import Docket
 from plugin.errors import Denied, NotFound, OutcomeUnknown, PermanentError, RemoteError, TransientError
 from plugin.giving_up import GivingUp
 from plugin.log import log
+from plugin.looking import Looking
 from plugin.model import (
+    PROGRAM,
     AccountStatus,
     Agent,
     Asking,
@@ -40,7 +42,7 @@ from plugin.model import (
     Ticket,
 )
 from plugin.naming import account_lane, reread
-from plugin.ports import MailTenant, TicketSystem
+from plugin.ports import MailTenant, TicketSystem, blocked_connectors
 from plugin.reading import complains_since, text_of
 from plugin.rules import ClockEnd, Settled, Unclear, Watch
 from plugin.triage import triage
@@ -78,6 +80,7 @@ class Workflow:
         self._annotation = annotation
         self._domains = domains
         self._asker = Asker(casework, tenant)
+        self._looking = Looking(casework, tenant)
         self._docket = Docket(casework)
         self._giving_up = GivingUp(casework, annotation)
         self.give_up = self._giving_up.tell
@@ -88,7 +91,8 @@ class Workflow:
             "handle": lambda args: self.handle(args["source"], args["ticket"]),
             "reread": lambda args: self.reread(self._case(args)),
             "annotate": lambda args: self._show(self._case(args), args.get("version")),
-            "post": lambda args: self._annotation.post(self._case(args), args["key"]),
+            "post": lambda args: self.post(self._case(args), args["key"]),
+            "look": lambda args: self.look(self._case(args)),
             "unblock": lambda args: self.unblock(_pressing(self._case(args), args)),
             "recheck": lambda args: self.recheck(self._case(args), args["press"], args["look"], args["listed_then"]),
             "follow_up": lambda args: self.follow_up(self._case(args), args["round"]),
@@ -104,6 +108,16 @@ class Workflow:
         """Show a case, unless it has changed since this was called for: each change calls for it anew."""
         if version in (None, case.version):
             self._annotation.show(case)
+
+    def post(self, case: Case, key: str) -> None:
+        """Put a note on the ticket; a reply to the customer that is refused is said to be so now, not after days."""
+        try:
+            self._annotation.post(case, key)
+        except PermanentError as error:
+            # A right that is missing may be given: that is tried on, as for every note.
+            is_final = error.was_surely_not_done and not isinstance(error, Denied)
+            if not (is_final and self._giving_up.is_reply_given_up(case, key, str(error))):
+                raise
 
     # ── a ticket event ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,8 +234,19 @@ class Workflow:
     def _tenant_blocked(self, ticket: Ticket, finding: Finding) -> None:
         case = self._docket.unsettled(ticket, finding)
         if case is not None and case.state is not CaseState.TENANT_BLOCKED:
-            reason = rules.kept("Microsoft refuses the whole organisation, not one account.")
+            reason = self._why_all_are_refused(finding)
             self._work.enter(case, CaseState.TENANT_BLOCKED, reason, reason)
+
+    def _why_all_are_refused(self, finding: Finding) -> str:
+        """Why Microsoft turns away the organisation's mail, as far as anybody can tell."""
+        if finding.code != rules.CONNECTOR_BLOCKED:
+            return rules.kept("Microsoft refuses the whole organisation, not one account.")
+        reason = rules.kept("Microsoft has blocked a connector of the organisation, not an account.")
+        try:
+            named = ", ".join(blocked_connectors(self._tenant))
+        except RemoteError as error:
+            return f"{reason} Which one could not be read: {error}."
+        return f"{reason} Blocked now: {named}." if named else reason
 
     def _not_read(self, ticket: Ticket, finding: Finding, error: RemoteError) -> None:
         """A failed read takes back what an earlier one said, on the case that it concerns."""
@@ -276,6 +301,11 @@ class Workflow:
             if rules.is_clock_over(case, self._clock()):
                 self._end_of_clock(case)
 
+    def look(self, case: Case) -> None:
+        """The checklist is open: what can be seen of it without asking anybody is looked at."""
+        if case.state in rules.ANSWERING:
+            self._looking.look(case)
+
     # ── Unblock was pressed ──────────────────────────────────────────────────────────────────────────────────────
 
     def unblock(self, pressing: Pressing) -> None:
@@ -286,6 +316,7 @@ class Workflow:
         pressed_from = replace(case, state=pressing.from_state, asked_at=pressing.asked_before)
         try:
             status = self._tenant.status(case.account)
+            self._looking.renew(replace(pressed_from, status=status))
             refusals = self._work.gate(replace(pressed_from, status=status), pressing.agent).reasons
             if refusals and not self._asker.asked_by(press, status):
                 self._call_off(pressed_from, status, " ".join(refusals))

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import requests
 
+from plugin import rules
 from plugin.app import Parts, create_app
 from plugin.demo import desk as demo_desk
 from plugin.demo import tenant as demo_tenant
 from plugin.demo.desk.records import Person
 from plugin.demo.serving import RunningServer, bind, serve
 from plugin.desk import Desk
-from plugin.model import Agent, Case, CaseState, Role, Task
+from plugin.model import Agent, Case, CaseState, Role, Task, Verdict
 from plugin.relay import relay, scan
 from plugin.settings import load
 from tests.postgresql import cluster, postgresql
@@ -50,6 +51,7 @@ class Clock:
 
 ALEX = Agent(login="alex", name="Alex Agent", email="alex@example.edu", role=Role.AGENT, source="desk")
 VERA = Agent(login="vera", name="Vera Viewer", email="vera@example.edu", role=Role.VIEWER, source="desk")
+SVEN = Agent(login="sven", name="Sven Supervisor", email="sven@example.edu", role=Role.SUPERVISOR, source="desk")
 
 
 class Faults:
@@ -220,6 +222,11 @@ class World:
         view = self.front.view(case, agent)
         for item in view.items:
             form = instead.get(item.id.replace("-", "_")) or form_of(item)
+            if item.id in view.checking:
+                looked = view.looks[item.id]
+                if looked.verdict in (Verdict.VERIFIED, Verdict.NOT_SO):
+                    continue
+                form = {"done": "yes", "reason": "seen by myself", rules.MARK: rules.mark_of(looked)}
             case = self.front.answer(case, item.id, form, agent, seen=view.seen.get(item.id, ""))
         self.run()
         return self.case(case.id)

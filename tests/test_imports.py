@@ -32,17 +32,21 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "traffic": (("plugin.traffic",), ("words", "http", "store")),
     "tenants": (("plugin.mail_tenants",), ("words", "log", "ports", "http", "tenants", "manifest")),
     "casework": (("plugin.casework",), ("words", "names", "checklist", "rules", "settings", "store")),
+    "looking": (("plugin.looking",), ("words", "names", "checklist", "rules", "ports", "casework")),
     "progress": (("plugin.progress",), ("words", "checklist", "ports", "casework")),
     "desk": (
         ("plugin.desk", "plugin.case_views", "plugin.afterwards"),
-        ("words", "names", "checklist", "rules", "notes", "ports", "store", "casework", "desk"),
+        ("words", "names", "checklist", "rules", "notes", "ports", "store", "casework", "looking", "desk"),
     ),
     "workflow": (
         (
             "plugin.workflow", "plugin.docket", "plugin.asking", "plugin.annotation", "plugin.giving_up",
             "plugin.note_limit", "plugin.reading",
         ),
-        ("words", "names", "log", "triage", "rules", "notes", "ports", "casework", "progress", "store", "workflow"),
+        (
+            "words", "names", "log", "triage", "rules", "notes", "ports", "casework", "looking", "progress", "store",
+            "workflow",
+        ),
     ),
     "engine": (
         ("plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay", "plugin.housekeeping"),
@@ -69,10 +73,14 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "signatures": (("webhooks.signatures",), ("words",)),
     "webhooks": (
         (
-            "webhooks.answers", "webhooks.files", "webhooks.markers", "webhooks.payloads", "webhooks.ticket_event",
-            "webhooks.ticket_systems",
+            "webhooks.answers", "webhooks.files", "webhooks.markers", "webhooks.payloads", "webhooks.places",
+            "webhooks.ticket_event", "webhooks.ticket_systems",
         ),
         ("words", "ports", "http", "manifest", "webhooks"),
+    ),
+    "desk api": (
+        ("webhooks.desk_api", "webhooks.desk_api_answers"),
+        ("words", "ports", "http", "launch", "manifest", "signatures", "webhooks", "desk api"),
     ),
     "receiver": (("webhooks.receiver",), ("words", "ports", "log", "store")),
     "backups": (("plugin.backups",), ("words", "rules", "settings", "store", "casework")),
@@ -98,6 +106,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 SYSTEM = (
     "words", "checklist", "ports", "http", "launch", "manifest", "options", "settings", "signatures", "webhooks",
+    "desk api",
 )  # fmt: skip
 """What the folder of a ticket system may import besides its own; each is a layer, and none knows another."""
 
@@ -157,6 +166,6 @@ def test_no_vendor_is_named_outside_its_own_folder(module: str) -> None:
     """Our words inside, theirs in their adapter; the mail side speaks of Microsoft, which is its subject."""
     path = ROOT.joinpath(*module.split("."))
     text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text("utf-8").lower()
-    vendors = ("zammad", "zendesk", "request_tracker", "jira", "freshdesk", "glpi", "servicenow")
+    vendors = ("zammad", "zendesk", "request_tracker", "jira", "freshdesk", "glpi", "servicenow", "django")
     named = [vendor for vendor in vendors if vendor in text and vendor not in module]
     assert not named or module == "webhooks.signatures", f"{module} names {named}"

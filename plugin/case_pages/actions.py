@@ -43,6 +43,8 @@ class Actions:
             ("", "open_ticket", self.open_ticket),
             ("/<case_id>/refresh", "refresh", self.refresh),
             ("/<case_id>/answers/<item>", "answer", self.answer),
+            ("/<case_id>/looks", "look_all", self.look),
+            ("/<case_id>/looks/<item>", "look", self.look),
             ("/<case_id>/unblock", "unblock", self.unblock),
             ("/<case_id>/rely/<earlier>", "rely", self.rely),
             ("/<case_id>/account", "choose", self.choose),
@@ -70,6 +72,15 @@ class Actions:
             self._desk.answer(case, item, {} if TAKE_BACK in request.form else said, session.agent, seen=seen)
 
         return self._act(case_id, f"item-{case_id}-{item}", do)
+
+    def look(self, case_id: str, item: str = "") -> Response:
+        """One item of the checklist that checks itself, or all of them."""
+        return self._act(
+            case_id,
+            f"looks-{case_id}-{item}",
+            lambda case, session: self._desk.look(case, session.agent, item),
+            "checked",
+        )
 
     def unblock(self, case_id: str) -> Response:
         """Unblock pressed and confirmed."""

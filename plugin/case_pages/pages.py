@@ -102,6 +102,7 @@ class Pages:
             why=shown.not_found,
             decides=True,
             case_id="" if view.case.account or shown.is_for_ticket else view.case.id,
+            mark_of=rules.mark_of,
             is_clock_over={view.case.id: rules.is_clock_over(view.case, now)},
             words=words,
             written=written,

@@ -145,6 +145,7 @@ def done(what: str, case_id: str) -> Message | None:
     """What is said once something was done, by the word that the address carries; it can carry no other text."""
     words = {
         "refreshed": (f"case-{case_id}", _("Read again just now.")),
+        "checked": (f"case-{case_id}", _("Checked just now.")),
         "asked": (f"case-{case_id}", _("Microsoft is being asked.")),
         "relied": (f"case-{case_id}", _("Relied on, in your name.")),
         "chosen": (f"case-{case_id}", _("The account is settled.")),

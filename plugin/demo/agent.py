@@ -6,6 +6,7 @@ ticket's page, and every answer and press goes through the forms that the panel 
 
 import re
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
@@ -111,6 +112,19 @@ class OpenPanel:
         """Send a form of the view."""
         return self._take(self._browser.post(urljoin(self._origin, form.address), data=values, timeout=30))
 
+    def check_all(self) -> str:
+        """Have everything checked that checks itself."""
+        (form,) = self.forms(r"/looks$")
+        return self.send(form, form.values)
+
+    def verdicts(self) -> list[str]:
+        """What was found by looking, in the words of the page, by item."""
+        shown = re.findall(r'<p class="verdict[^>]*>(.*?)</p>', self.html, re.DOTALL)
+        return [
+            unescape(" ".join(re.sub(r"<small>.*?</small>|<[^>]*>", " ", each, flags=re.DOTALL).split()))
+            for each in shown
+        ]
+
     def answer_checklist(self, said: dict[str, str]) -> int:
         """Answer every item; `said` are the answers to yes-no questions by the item's id (yes where not named)."""
         forms = self.forms(r"/answers/[^/]+$")
@@ -144,5 +158,6 @@ TOLD = {
     "why": "Compromised Account",
     "name": "Sam Secure",
     "reference": "SEC-2231",
+    "reason": "Seen in Outlook with the customer",
 }
 """What the demo's agent writes into the checklist's text fields."""

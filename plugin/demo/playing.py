@@ -11,7 +11,7 @@ from plugin.demo.agent import AgentAtDesk
 from plugin.demo.folders import a_folder
 from plugin.demo.serving import PortTaken
 from plugin.demo.stage import Stage
-from plugin.demo.story import StepMissing, Storyteller, main_job, other_roads
+from plugin.demo.story import StepMissing, Storyteller, checks_by_themselves, main_job, other_roads
 from plugin.demo.tenant.world import Account
 
 PORT = 8800
@@ -62,6 +62,7 @@ def _tell(stage: Stage, *, once: bool, between: str) -> int:
     try:
         alex = AgentAtDesk(stage.desk_url, stage.people["alex"].key)
         main_job(teller, alex)
+        checks_by_themselves(teller, alex, stage)
         other_roads(teller, alex)
     except (StepMissing, LookupError, requests.RequestException) as error:
         print(f"\n  ✗ {error}", file=sys.stderr, flush=True)

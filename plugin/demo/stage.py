@@ -200,6 +200,12 @@ class Stage:
         self.tenant_app.extensions["sign_in_links"].add(key, "Help desk")
         return f"{self.tenant_url}/?key={key}"
 
+    def enable_sign_in(self, netid: str) -> None:
+        """What Security or the help desk does in the identity system."""
+        self.tenant_app.extensions["tenant"].enable_sign_in(netid)
+        if self.microsoft is not None:
+            self.microsoft.world.enable(netid)
+
     def blocked_accounts(self) -> list[Account]:
         """Whom Microsoft blocks in the demo tenant now."""
         accounts: list[Account] = self.tenant_app.extensions["tenant"].accounts()
@@ -218,6 +224,7 @@ class Stage:
             settle_seconds=self._settles_after,
             page_key=token_urlsafe(16),
             accounts=self._accounts if self.microsoft is None else self.microsoft.accounts(),
+            mailboxes=None if self.microsoft is None else self.microsoft.world,
         )
 
     def _make_desk(self, webhook_secret: str) -> Flask:

@@ -57,6 +57,11 @@ class Storyteller:
                 print(_folded(line))
         self._shown[ticket["id"]] = len(messages)
 
+    def tell_verdicts(self, panel: OpenPanel) -> None:
+        """What the panel says of each item that checks itself."""
+        for told in panel.verdicts():
+            print(_folded(told), flush=True)
+
     # ── acting and watching ──────────────────────────────────────────────────────────────────────────────────────
 
     def file(self, name: str, email: str, text: str, report: str, *, sender: str = "") -> str:
@@ -131,6 +136,7 @@ def main_job(teller: Storyteller, alex: AgentAtDesk) -> None:
     panel = alex.open(ticket)
     teller.tell("Alex opens the ticket; the panel is there, and Unblock is closed until the checklist is done")
     _expect(_is_unblock_off(panel), "Unblock was open before the checklist was done")
+    await_looks(teller, panel)
     count = panel.answer_checklist({"bulk-sender": "no"})
     teller.tell(f"Alex goes through the {count} items with Bucky on the phone")
     _press_unblock(teller, panel)
@@ -146,6 +152,40 @@ def main_job(teller: Storyteller, alex: AgentAtDesk) -> None:
     )
     teller.wait_for_state(ticket, "Closed", "m365-unblocked", notes=4)
     teller.tell(f"(the 24 hours are {CLOCK} in this demo: the account was really read again)")
+
+
+def checks_by_themselves(teller: Storyteller, alex: AgentAtDesk, stage: Stage) -> None:
+    """What Microsoft 365 can be asked about an account need not be ticked; what it finds keeps Unblock closed."""
+    if stage.microsoft is None:
+        return
+    teller.chapter("What checks itself")
+    ticket = teller.file("Philip Shed", "philip.shed@example.edu", "Refused. And odd mails?", "ndr-5.1.8")
+    teller.wait_for_state(ticket, "Checklist open", "m365-blocked", notes=1)
+    panel = alex.open(ticket)
+    await_looks(teller, panel)
+    _expect(any(told.startswith("Not so.") for told in panel.verdicts()), "nothing was found in the mailbox")
+    panel.answer_checklist({"bulk-sender": "no"})
+    _expect(_is_unblock_off(panel), "Unblock was open although the mailbox forwards")
+    teller.tell("Alex answers the rest; Unblock stays closed")
+    stage.microsoft.world.secure("phished")
+    stage.enable_sign_in("phished")
+    teller.tell(
+        "Philip gets a new password, forwarding and rules are removed, the sign-in is enabled; Alex checks again"
+    )
+    (refresh,) = panel.forms(r"/refresh$")
+    panel.send(refresh, refresh.values)
+    panel.check_all()
+    teller.tell_verdicts(panel)
+    panel.answer_checklist({"bulk-sender": "no"})
+    _press_unblock(teller, panel)
+    teller.wait_for_state(ticket, "Unblocked", "m365-unblocked", notes=2)
+
+
+def await_looks(teller: Storyteller, panel: OpenPanel) -> None:
+    """The worker looks as soon as the checklist is open, where the tenant can."""
+    if panel.verdicts():
+        teller.look_until(panel, "the account was looked at:", lambda _: "Not checked yet." not in panel.verdicts())
+        teller.tell_verdicts(panel)
 
 
 def other_roads(teller: Storyteller, alex: AgentAtDesk) -> None:

@@ -5,8 +5,8 @@ from datetime import datetime
 from itertools import chain
 
 from plugin.errors import NotFound, PermanentError
-from plugin.model import AccountCheck, AccountStatus, Agent, BlockedAddress, Looked, UnblockAnswer, Verdict
-from plugin.ports import AccountChecks, Check, MailTenant
+from plugin.model import AccountCheck, AccountStatus, Agent, BlockedAddress, Looked, UnblockAnswer
+from plugin.ports import Check, MailTenant, blocked_connectors, can_look, look
 
 
 class Several:
@@ -50,17 +50,17 @@ class Several:
         """Those of all."""
         return chain.from_iterable(tenant.check() for tenant in self._tenants)
 
+    def blocked_connectors(self) -> tuple[str, ...]:
+        """Those of all that can tell."""
+        return tuple(chain.from_iterable(blocked_connectors(tenant) for tenant in self._tenants))
+
+    def can_look(self, status: AccountStatus) -> bool:
+        """Whether the tenant can that the account was read from."""
+        return any(tenant.name == status.tenant and can_look(tenant, status) for tenant in self._tenants)
+
     def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
         """As the tenant can that the account was read from."""
-        tenant = self._of(status)
-        if isinstance(tenant, AccountChecks):
-            return tenant.look(status, check, since)
-        return Looked(
-            check=check,
-            verdict=Verdict.NOT_LOOKED,
-            finding=f"{tenant.name} cannot look at accounts.",
-            looked_at=status.checked_at,
-        )
+        return look(self._of(status), status, check, since)
 
     def _of(self, status: AccountStatus) -> MailTenant:
         for tenant in self._tenants:

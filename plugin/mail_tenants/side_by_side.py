@@ -30,7 +30,7 @@ from plugin.model import (
     UnblockAnswer,
     Verdict,
 )
-from plugin.ports import AccountChecks, Check, MailTenant
+from plugin.ports import Check, MailTenant, blocked_connectors, can_look, look
 
 
 class SideBySide:
@@ -68,16 +68,17 @@ class SideBySide:
         """Each side has checks of its own; these are the mail side's."""
         return self._mail.check()
 
+    def blocked_connectors(self) -> tuple[str, ...]:
+        """Those that the mail side knows."""
+        return blocked_connectors(self._mail)
+
+    def can_look(self, status: AccountStatus) -> bool:
+        """Whether the mail side can."""
+        return can_look(self._mail, status)
+
     def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
         """As the mail side can, but for the sign-in, of which both have a word to say."""
-        if not isinstance(self._mail, AccountChecks):
-            return Looked(
-                check=check,
-                verdict=Verdict.NOT_LOOKED,
-                finding=f"{self.name} cannot look at accounts.",
-                looked_at=status.checked_at,
-            )
-        looked = self._mail.look(status, check, since)
+        looked = look(self._mail, status, check, since)
         if check is not AccountCheck.SIGN_IN_ENABLED or looked.verdict is not Verdict.VERIFIED:
             return looked
         return _both_enabled(looked, self._read_again(status))

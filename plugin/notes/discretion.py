@@ -6,9 +6,9 @@ not bad will: an agent who wants to tell can always find other words.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from plugin.model import AccountStatus, Finding
+from plugin.model import AccountStatus, Finding, Looked
 
 TELLING = re.compile(
     r"""(?<!\w)(
@@ -24,16 +24,20 @@ TELLING = re.compile(
 CODE = re.compile(r"(?<![\w.])(?:[245]\.\d{1,3}\.\d{1,3}|AS\s?\(\d+\))(?![\w.]*\d)", re.IGNORECASE)
 """Enhanced status codes (RFC 3463) and Microsoft's spam codes."""
 TRACE_ID = re.compile(r"(?<!\w)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?!\w)", re.IGNORECASE)
+ADDRESS = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
 REASON_KEY = re.compile(r"\w*[a-z][A-Z]\w*")  # such as OutboundSpamLast24Hours
 SHORTEST_EVIDENCE = 12  # characters; shorter pieces of a ticket are everyday words
 
 
-def says_too_much(text: str, status: AccountStatus | None, finding: Finding | None) -> tuple[str, ...]:
+def says_too_much(
+    text: str, status: AccountStatus | None, finding: Finding | None, looks: Iterable[Looked] = ()
+) -> tuple[str, ...]:
     """What must go before this text may be sent to the customer; empty if nothing. A display name may stay."""
     plain = _plain(text)
     nameless = _without(plain, status.display_name) if status else plain
     known = [phrase for phrase in _addresses(status, finding) if _says(plain, phrase)]
     known += [phrase for phrase in _phrases(status, finding) if _says(nameless, phrase)]
+    known += [phrase for phrase in _looked(looks) if _says(nameless, phrase)]
     patterns = [found[0] for pattern in (CODE, TRACE_ID, TELLING) for found in pattern.finditer(nameless)]
     first_spelling: dict[str, str] = {}
     for phrase in (*known, *patterns):
@@ -62,6 +66,13 @@ def _addresses(status: AccountStatus | None, finding: Finding | None) -> Iterato
         yield from (blocked.address for blocked in status.blocked)
     if finding:
         yield from (candidate.account for candidate in finding.candidates if "@" in candidate.account)
+
+
+def _looked(looks: Iterable[Looked]) -> Iterator[str]:
+    """Addresses that were found in the account, such as where its mail is forwarded to."""
+    for looked in looks:
+        for told in (looked.finding, *looked.items):
+            yield from ADDRESS.findall(told)
 
 
 def _phrases(status: AccountStatus | None, finding: Finding | None) -> Iterator[str]:

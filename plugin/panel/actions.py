@@ -36,6 +36,8 @@ class Actions:
             (f"{TICKET}/cases", "open_case", self.open_case),
             (f"{CASE}/refresh", "refresh", self.refresh),
             (f"{CASE}/answers/<item>", "answer", self.answer),
+            (f"{CASE}/looks", "look_all", self.look),
+            (f"{CASE}/looks/<item>", "look", self.look),
             (f"{CASE}/unblock", "unblock", self.unblock),
             (f"{CASE}/rely/<earlier>", "rely", self.rely),
             (f"{CASE}/account", "choose", self.choose),
@@ -72,6 +74,14 @@ class Actions:
             self._desk.answer(case, item, said, session.agent, seen=seen)
 
         return self._act(source, ticket, f"item-{case_id}-{item}", do)
+
+    def look(self, source: str, ticket: str, case_id: str, item: str = "") -> Response:
+        """One item of the checklist that checks itself, or all of them."""
+
+        def do(session: Session) -> None:
+            self._desk.look(self._desk.case(source, ticket, case_id), session.agent, item)
+
+        return self._act(source, ticket, f"looks-{case_id}-{item}", do, _("Checked just now."))
 
     def unblock(self, source: str, ticket: str, case_id: str) -> Response:
         """Unblock pressed and confirmed."""

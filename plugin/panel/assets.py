@@ -31,11 +31,15 @@ def load(folder: Path = FOLDER, names: Sequence[str] = NAMES) -> dict[str, Asset
 
 
 def _read(path: Path) -> Asset:
-    content = path.read_bytes()
+    return made(path.name, path.read_bytes())
+
+
+def made(name: str, content: bytes) -> Asset:
+    """A file that lies somewhere else."""
     return Asset(
         content=content,
         compressed=gzip.compress(content, 9, mtime=0),
-        media_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+        media_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
         version=sha256(content).hexdigest()[:12],
     )
 

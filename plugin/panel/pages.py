@@ -53,6 +53,18 @@ class Pages:
             texts=words_of_script(),
         )
 
+    def opening(self, source: str, token: str, scripts: Sequence[str]) -> str:
+        """The page that finds out the ticket; `scripts` are addresses of the ticket system's own."""
+        return render_template(
+            "panel/opening.html",
+            source=source,
+            token=token,
+            scripts=scripts,
+            name=opening_script(source),
+            assets=self.assets,
+            language=_language(),
+        )
+
     def unknown_source(self, source: str) -> str:
         """The page for a ticket system that the settings do not know."""
         return render_template("panel/unknown.html", source=source, assets=self.assets, language=_language())
@@ -80,6 +92,7 @@ class Pages:
             links=self._links,
             now=now,
             pause=words.pause(cases, now),
+            mark_of=rules.mark_of,
             is_clock_over={view.case.id: rules.is_clock_over(view.case, now) for view in cases},
             states=states,
             words=words,
@@ -116,6 +129,11 @@ class Pages:
         """A ``<time>`` element for a moment before which something must not be done: never too early, as in notes."""
         whole = whole_minute_after(at)
         return Markup("<time {} data-exact>{}</time>").format(self._exact(whole), words.exact(whole, self._zone))
+
+
+def opening_script(source: str) -> str:
+    """What the script of a source's opening page is called among the assets."""
+    return f"opening/{source}.js"
 
 
 def fingerprint(text: str) -> str:

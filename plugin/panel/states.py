@@ -92,6 +92,17 @@ TONES = {
 }
 """How a state looks; its words say the same without colour."""
 
+LOOKS = {
+    "VERIFIED": _("Verified."),
+    "NOT_SO": _("Not so."),
+    "LISTED": _("Go through these with the customer."),
+    "NOT_LOOKED": _("Could not check."),
+    "NONE": _("Not checked yet."),
+}
+"""What a look at an account came to, by the name of its verdict."""
+
+LOOK_TONES = {"VERIFIED": "good", "NOT_SO": "stop", "LISTED": "todo", "NOT_LOOKED": "todo", "NONE": "wait"}
+
 # Where a note says what to do next too, it says it in these words.
 STEPS = {
     CaseState.RECEIVED: _("Wait. The account is being read, and this page follows by itself. Refresh reads it now."),

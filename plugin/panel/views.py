@@ -15,10 +15,10 @@ from plugin.errors import NotAllowed, StorageError
 from plugin.panel import assets, forms
 from plugin.panel.actions import TICKET, Actions
 from plugin.panel.pace import Pace
-from plugin.panel.pages import Message, Pages, fingerprint
+from plugin.panel.pages import Message, Pages, fingerprint, opening_script
 from plugin.panel.sessions import Refused, Sessions, problem
 from plugin.panel.tokens import Session
-from plugin.ports import TicketSystem
+from plugin.ports import OpensByForm, TicketSystem
 
 LARGEST_BODY = 128 * 1024  # a reply of 10,000 characters, however they are encoded
 SEEN = "X-Panel-Seen"
@@ -45,11 +45,15 @@ class Panel:
         self._sessions = Sessions(desk=desk, sources=sources, secret=secret, clock=clock)
         self._actions = Actions(desk=desk, sessions=self._sessions, answer=self._answer)
         self._pace = Pace(clock)
+        self._openings = {name: system.opening for name, system in sources.items() if isinstance(system, OpensByForm)}
+        for source, opening in self._openings.items():
+            pages.assets[opening_script(source)] = assets.made("opening.js", opening.script)
 
     def add_to(self, blue: Blueprint) -> None:
         """Give every handler its address."""
         # A source's name begins with a letter, so none can be "-".
         blue.add_url_rule("/-/<path:name>", "asset", self.asset)
+        blue.add_url_rule("/<source>", "opening", self.opening, methods=["POST"])
         blue.add_url_rule(TICKET, "page", self.page)
         blue.add_url_rule(f"{TICKET}/session", "session", self.exchange, methods=["POST"])
         blue.add_url_rule(f"{TICKET}/view", "view", self.view)
@@ -71,6 +75,16 @@ class Panel:
         if source not in self._sources:
             return self._pages.unknown_source(source), 404
         return self._pages.shell(source, ticket), 200
+
+    def opening(self, source: str) -> tuple[str, int]:
+        """Where the ticket system posts the token to: a page that finds out the ticket and goes on to `page`."""
+        if source not in self._sources:
+            return self._pages.unknown_source(source), 404
+        if source not in self._openings:
+            abort(405)
+        scripts = self._openings[source].scripts_of_the_system
+        g.scripts_of_the_system = scripts
+        return self._pages.opening(source, request.form.get("token", ""), scripts), 200
 
     def exchange(self, source: str, ticket: str) -> Response:
         """A launch token for a panel token, once; with the first view, where HTML is asked for."""
@@ -117,8 +131,9 @@ class Panel:
     def _finish(self, response: Response) -> Response:
         source = (request.view_args or {}).get("source", "")
         framers = " ".join(self._origins.get(source, ())) or "'none'"
+        scripts = " ".join(("'self'", *g.get("scripts_of_the_system", ())))
         response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
             f"form-action 'none'; base-uri 'none'; frame-ancestors {framers}"
         )
         response.headers["X-Content-Type-Options"] = "nosniff"

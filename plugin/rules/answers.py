@@ -36,23 +36,19 @@ def standing(
 
 
 def may_rely_on(
-    earlier: Sequence[GivenAnswer],
-    checklist: Checklist,
-    status: AccountStatus,
-    *,
-    now: datetime,
-    window: timedelta,
-    after: datetime | None = None,
+    earlier: Mapping[str, GivenAnswer], checklist: Checklist, status: AccountStatus, *, now: datetime, window: timedelta
 ) -> bool:
-    """Rule 3: an earlier case's checklist counts for this one; never where a block or a disabling has no time."""
+    """Rule 3: an earlier case's checklist counts for this one; never where a block or a disabling has no time.
+
+    `earlier` are its answers that count for the account as it is now.
+    """
     if any(blocked.blocked_at is None for blocked in status.blocked):
         return False
     if status.sign_in.state is SignIn.DISABLED and status.sign_in.since is None:
         return False
-    counting = standing(earlier, checklist, status, after=after)
-    if not _complete(checklist, counting, status):
+    if not _complete(checklist, earlier, status):
         return False
-    return now - max(answer.answered_at for answer in counting.values()) <= window
+    return now - max(answer.answered_at for answer in earlier.values()) <= window
 
 
 def values_of(answers: Mapping[str, GivenAnswer]) -> dict[str, Mapping[str, object]]:

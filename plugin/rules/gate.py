@@ -1,6 +1,6 @@
 """Rules 1 and 2: whether Unblock may be pressed, and if not, why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
@@ -8,7 +8,7 @@ from flask_babel import ngettext
 
 from plugin import checklist as checklists
 from plugin.checklist import Checklist
-from plugin.model import AccountStatus, Agent, Case, GivenAnswer, Role, Sending, SignIn
+from plugin.model import AccountStatus, Agent, Case, GivenAnswer, Looked, Role, Sending, SignIn
 from plugin.rules.answers import values_of
 from plugin.rules.reading import refers_to_security
 from plugin.rules.states import PRESSING
@@ -33,11 +33,15 @@ def gate(
     answers: Mapping[str, GivenAnswer],
     *,
     relied: bool,
+    refuted: Mapping[str, Looked],
     is_limit_reached: bool = False,
     compromise_reasons: Sequence[str],
     while_sign_in_disabled: bool,
 ) -> Gate:
-    """Rules 1 and 2: everything that keeps Unblock closed for this agent now. `answers` are the standing ones."""
+    """Rules 1 and 2: everything that keeps Unblock closed for this agent now.
+
+    `answers` are those that count, `refuted` the items that are not so (`rules.refuted`).
+    """
     reasons = [
         *_against_agent(agent),
         *_against_state(case),
@@ -45,7 +49,8 @@ def gate(
         *_against_reading(case.status, compromise_reasons, while_sign_in_disabled),
     ]
     if case.status is not None:
-        reasons += _against_checklist(checklist, answers, case.status, relied=relied)
+        reasons += _against_looks(checklist, refuted)
+        reasons += _against_checklist(checklist, answers, case.status, relied=relied, refuted=refuted)
     return Gate(reasons=tuple(reasons))
 
 
@@ -88,14 +93,28 @@ def _against_reading(
     return []
 
 
+def _against_looks(checklist: Checklist, refuted: Mapping[str, Looked]) -> list[str]:
+    return [
+        _("“%(item)s” is not so. %(finding)s", item=item.text, finding=refuted[item.id].finding)
+        for item in checklist.items
+        if item.id in refuted
+    ]
+
+
 def _against_checklist(
-    checklist: Checklist, answers: Mapping[str, GivenAnswer], status: AccountStatus, *, relied: bool
+    checklist: Checklist,
+    answers: Mapping[str, GivenAnswer],
+    status: AccountStatus,
+    *,
+    relied: bool,
+    refuted: Collection[str],
 ) -> list[str]:
     values = values_of(answers)
     lead = checklists.leads(checklist, values, sign_in=status.sign_in)
     if lead is not None:
         return [lead.because]
-    missing = checklists.missing(checklist, values, sign_in=status.sign_in)
+    unanswered = checklists.missing(checklist, values, sign_in=status.sign_in)
+    missing = [item for item in unanswered if item.id not in refuted]
     if relied or not missing:
         return []
     return [

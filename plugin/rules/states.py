@@ -54,6 +54,9 @@ ALL_CLEAR = frozenset({CaseState.NOT_BLOCKED, CaseState.SENDING_LIMIT})
 ANSWERING = frozenset({CaseState.CHECKLIST_OPEN, CaseState.READY, CaseState.BULK_SENDER})
 """States in which the checklist can be answered."""
 
+CONNECTOR_BLOCKED = "5.7.711"
+"""The enhanced status code with which Microsoft refuses what comes by a blocked connector ("bad inbound connector")."""
+
 PRESSING = ANSWERING | AFTER_ASKING
 """States in which Unblock can be pressed at all."""
 

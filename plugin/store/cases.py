@@ -22,6 +22,7 @@ from plugin.model import (
     CaseState,
     GivenAnswer,
     JournalEntry,
+    Looked,
     Note,
     Outcome,
     Task,
@@ -30,7 +31,7 @@ from plugin.model import (
 )
 from plugin.store import marks, outbox, schema
 from plugin.store.engine import Version, asking, insert_new
-from plugin.store.rows import finding_of, finding_row, status_of, status_row
+from plugin.store.rows import finding_of, finding_row, look_of, look_row, status_of, status_row
 
 RESTORED = "restored"
 """The mark of databases that were put back from a backup: what was done after it, they do not know."""
@@ -150,6 +151,11 @@ class CaseStore:
         """All answers on a case, standing or not."""
         return tuple(GivenAnswer(**row._mapping) for row in self._all(_ANSWERS, case=case_id))
 
+    def looks(self, case_id: str) -> tuple[Looked, ...]:
+        """The newest look at each thing of a case's account, standing or not."""
+        table = schema.looks.c
+        return tuple(look_of({**row._mapping}) for row in self._all(select(schema.looks).where(table.case == case_id)))
+
     def askings(self, tenant: str, account: str, addresses: Sequence[str]) -> tuple[Asking, ...]:
         """Everything ever asked about an account or about these addresses, on any ticket, oldest first.
 
@@ -249,6 +255,13 @@ class Change:
         table = schema.answers.c
         is_that = (table.case == case_id, table.item == answer.item, table.answered_at == answer.answered_at)
         return self._connection.execute(delete(schema.answers).where(*is_that)).rowcount == 1
+
+    def save_look(self, case_id: str, looked: Looked) -> None:
+        """Write what was found in place of the look before, unless that one is newer."""
+        table = schema.looks.c
+        is_older = (table.case == case_id, table.check == looked.check.value, table.looked_at <= looked.looked_at)
+        self._connection.execute(delete(schema.looks).where(*is_older))
+        insert_new(self._connection, schema.looks, {"case": case_id, **look_row(looked)})
 
     def ask(self, asking: Asking) -> bool:
         """Record that an address is about to be asked for; False if this block of it was asked for before."""

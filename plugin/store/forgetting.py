@@ -196,7 +196,7 @@ def _forget_said(connection: sa.Connection, ids: Collection[str]) -> None:
     was_sent = sa.or_(note.sent_at.is_not(None), note.done_at.is_not(None))
     connection.execute(sa.delete(schema.written).where(note.case.in_(ids), ~was_sent))
     connection.execute(sa.update(schema.written).where(note.case.in_(ids)).values(subject="", body_html=""))
-    for table in (schema.answers, schema.journal):
+    for table in (schema.answers, schema.looks, schema.journal):
         connection.execute(sa.delete(table).where(table.c.case.in_(ids)))
     connection.execute(sa.delete(schema.cases).where(_case.id.in_(ids)))
 

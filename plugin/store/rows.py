@@ -1,10 +1,11 @@
-"""Our words as JSON columns, and back: findings and account statuses kept with a case."""
+"""Our words as columns, and back: findings, account statuses and looks kept with a case."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from plugin.model import (
+    AccountCheck,
     AccountStatus,
     BlockedAddress,
     Candidate,
@@ -12,10 +13,12 @@ from plugin.model import (
     Confidence,
     Finding,
     Label,
+    Looked,
     Origin,
     Sending,
     SignIn,
     SignInState,
+    Verdict,
 )
 
 
@@ -95,4 +98,26 @@ def status_of(row: Mapping[str, Any] | None) -> AccountStatus | None:
         sign_in=SignInState(state=SignIn(state), reason=reason, since=_moment(since)),
         checked_at=datetime.fromisoformat(row["checked_at"]),
         failure=row["failure"],
+    )
+
+
+def look_row(looked: Looked) -> dict[str, Any]:
+    """A look as columns."""
+    return {
+        "check": looked.check.value,
+        "verdict": looked.verdict.value,
+        "finding": looked.finding,
+        "items": list(looked.items),
+        "looked_at": looked.looked_at,
+    }
+
+
+def look_of(row: Mapping[str, Any]) -> Looked:
+    """The reverse of `look_row`."""
+    return Looked(
+        check=AccountCheck(row["check"]),
+        verdict=Verdict(row["verdict"]),
+        finding=row["finding"],
+        items=tuple(row["items"]),
+        looked_at=row["looked_at"],
     )

@@ -59,6 +59,18 @@ answers = Table(
     Column("checklist_version", String(40), nullable=False),
 )
 
+looks = Table(
+    "looks",
+    metadata,
+    Column("case", String(32), primary_key=True),
+    Column("check", String(40), primary_key=True),
+    Column("verdict", String(40), nullable=False),
+    Column("finding", Words, nullable=False),
+    Column("items", JSON, nullable=False),
+    Column("looked_at", Moment, nullable=False),
+)
+"""The newest look at each thing of a case's account that a checklist's item is about."""
+
 askings = Table(
     "askings",
     metadata,

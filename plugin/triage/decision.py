@@ -5,12 +5,15 @@ from dataclasses import replace
 
 from plugin.model import Attachment, Confidence, Finding, Label, Said, TicketText
 from plugin.triage.accounts import candidates, named_in
+from plugin.triage.complaints import complains
 from plugin.triage.plain import clean, evidence, unquoted
-from plugin.triage.readings import FILE_NAMES, Reading, plain_text, readings_of
+from plugin.triage.readings import plain_text, readings_of
 from plugin.triage.report import RANK
 from plugin.triage.room import Room
 from plugin.triage.sections import fresh_text, own_words
-from plugin.triage.words import MAX_WORDS, code_of, complains
+from plugin.triage.sentences import MAX_WORDS
+from plugin.triage.weighing import FILE_NAMES, Reading
+from plugin.triage.words import code_of
 
 MAX_FETCH = 5 * 1024 * 1024  # bytes of an attachment that is worth fetching
 MAIL_KINDS = ("message/rfc822", "message/delivery-status", "message/global", "application/vnd.ms-outlook")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 
 from plugin.triage.knowledge import layout
 from plugin.triage.plain import places_of, skeleton
@@ -15,6 +15,18 @@ RAW_HEADER = re.compile(
     r"^(?:[\w-]{0,20}Return-Path|Received|Delivered-To|From|To|Date|Subject|Message-ID|MIME-Version|X-[\w-]{1,60}|Content-Type):",
     re.IGNORECASE,
 )
+
+
+def apart(text: str) -> str:
+    """The text with each header on a line of its own, where they were written or scanned into one: "To: a; From: b"."""
+    return _inline_header().sub("\n", text) if ";" in text or "|" in text else text
+
+
+@cache
+def _inline_header() -> re.Pattern[str]:
+    names = layout()
+    either = "|".join(map(re.escape, sorted(names.from_names | names.to_names | names.date_names)))
+    return re.compile(rf"[;|][ \t]{{0,3}}(?=(?:{either})[ \t]{{0,3}}[:：])", re.IGNORECASE)
 
 
 class Lines(list[str]):

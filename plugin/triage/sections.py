@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from plugin.triage.accounts import header_address
 from plugin.triage.knowledge import is_mailer, is_role, layout
-from plugin.triage.lines import RAW_HEADER, Lines
+from plugin.triage.lines import RAW_HEADER, Lines, apart
 from plugin.triage.plain import is_quoted, skeleton, unquoted, unwrapped
 
 MAX_SECTIONS = 40  # reports in one text; what comes after the last belongs to it
@@ -30,6 +30,14 @@ class Section:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Letter:
+    """What a person wrote in a mail that was forwarded or pasted."""
+
+    author: str  # the address of the From line; empty if it has none
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """A message's text, taken apart."""
 
@@ -45,7 +53,7 @@ def take_apart(text: str) -> Parts:
     plain = unquoted(text)
     raw_at = _raw_mail_at(plain)
     whole = Lines(text)
-    undone = unwrapped(plain)
+    undone = apart(unwrapped(plain))
     read = whole if undone == text else Lines(undone)
     return Parts(
         words=_own_words(whole),
@@ -88,6 +96,18 @@ def _own_words(lines: Lines) -> str:
         if not is_quoted(line):
             kept.append(line)
     return "\n".join(kept)
+
+
+def letter_in(text: str) -> Letter | None:
+    """The first mail that a person wrote of those forwarded in a text, without what is forwarded in it."""
+    lines = Lines(unquoted(text))
+    for number in lines.numbers:
+        block = lines.header_block(number)
+        if block and not _is_mail_system(block["from"]):
+            below = [at for at in lines.numbers if number < at <= number + len(block)]
+            start = max(below, default=number) + 1
+            return Letter(author=header_address(block["from"]), words=own_words("\n".join(lines[start:])))
+    return None
 
 
 def fresh_text(text: str) -> str:

@@ -33,7 +33,8 @@ PIECES = (
     "blocked\n", "送信ブロック", "送", "가", "а", "user restricted from sending email ", "{", "\\", "\x00",
     "a@example.edu ", "５．１．８", "\u2028", "limit recipients ", "é", "ß", "İ", "𝐚", "｡", "_", "1.", "0.0.0.0 ",
     "[", "(", "''", "5 1 8 ", "l . l . l ", "5\n.\n1\n.\n", "spam abuse detected ", "Status: 5.1.8\n",
-    "Final-Recipient: rfc822; a@b.c\nStatus: 5.1.8\n\n",
+    "Final-Recipient: rfc822; a@b.c\nStatus: 5.1.8\n\n", "five ", "five dot ", "五", "오", "five one eight. ",
+    "; To: a@example.edu", "From: a@example.edu\nTo: b\n\nblocked from sending\n",
 )  # fmt: skip
 
 

@@ -9,13 +9,15 @@ import pytest
 import requests
 from flask import Response
 
+from plugin import rules
 from plugin.demo.agent import AgentAtDesk
 from plugin.demo.microsoft import Microsoft
 from plugin.demo.serving import bind
 from plugin.demo.stage import Stage
 from plugin.demo.story import Storyteller, main_job
-from plugin.model import CaseState, SignIn
-from tests.conftest import ALEX, START
+from plugin.errors import NotAllowed
+from plugin.model import PROGRAM, CaseState, SignIn, Verdict
+from tests.conftest import ALEX, START, SVEN
 
 BUCKY = "bucky.badger@example.edu"
 TRACES = ("Microsoft.Exchange.Management", "namprd12", "BN8PR12MB1234", "stacktrace", "eyJhbGciOi", "BEGIN PRIVATE")
@@ -50,6 +52,7 @@ def asked(world: Any) -> list[str]:
 
 
 def ready(world: Any, email: str) -> tuple[str, Any]:
+    world.microsoft.world.secure(world.microsoft.world.user(email).netid)
     ticket = world.file(email=email, report="ndr-5.1.8")
     return ticket, world.answer_all(world.only_case(ticket))
 
@@ -172,3 +175,105 @@ def test_demo_plays_the_main_job_through_microsoft_365(tmp_path: Path, capsys: p
     assert len(issued) >= 2
     for secret in (*issued, *TRACES):
         assert secret not in told
+
+
+# ── items that check themselves ──────────────────────────────────────────────────────────────────────────────────
+
+
+def word(world: Any, case: Any, item: str, agent: Any = ALEX, **form: str) -> Any:
+    view = world.front.view(world.case(case.id), agent)
+    mark = rules.mark_of(view.looks[item])
+    answered = world.front.answer(
+        world.case(case.id), item, {**form, rules.MARK: mark}, agent, seen=view.seen.get(item, "")
+    )
+    world.run()
+    return world.case(answered.id)
+
+
+def test_account_is_looked_at_as_soon_as_the_checklist_opens(joined: Any) -> None:
+    case = joined.only_case(joined.file(email=BUCKY, report="ndr-5.1.8"), CaseState.CHECKLIST_OPEN)
+    view = joined.front.view(case, ALEX)
+    assert view.looks["password-changed"].verdict is Verdict.VERIFIED
+    assert view.looks["mfa-methods"].items == ("password", "phone: +1 6085550143")
+    assert {item for item, answer in view.answers.items() if answer.agent == PROGRAM} == {
+        "password-changed", "sessions-signed-out", "forwarding", "inbox-rules", "sign-in-enabled",
+    }  # fmt: skip
+    told = [entry for entry in view.journal if entry.what.startswith("Checked ")]
+    assert {entry.actor for entry in told} == {PROGRAM}
+    assert len(told) == 7
+    forwarding = "Checked “No forwarding that the customer did not set up”: verified. The mailbox forwards nothing."
+    assert forwarding in [entry.what for entry in told]
+
+
+def test_attacker_who_came_back_before_the_press_keeps_the_account_blocked(joined: Any) -> None:
+    ticket, case = ready(joined, BUCKY)
+    assert case.state is CaseState.READY
+    joined.microsoft.world.user(BUCKY).rules.append({"Name": "x", "ForwardTo": ["out@elsewhere.example"]})
+    case = joined.unblock(case)
+    assert (case.state, asked(joined)) == (CaseState.CHECKLIST_OPEN, [])
+    assert "“Inbox rules checked, hidden ones too” is not so. An inbox rule sends mail on" in case.reason
+    joined.microsoft.world.secure("bbadger")
+    assert joined.front.look(case, ALEX, "inbox-rules").state is CaseState.READY
+    joined.unblock(case)
+    joined.pass_time(minutes=10)
+    joined.only_case(ticket, CaseState.UNBLOCKED)
+
+
+def test_look_that_fails_at_the_press_asks_for_a_persons_word(joined: Any) -> None:
+    _, case = ready(joined, BUCKY)
+    joined.microsoft.app.extensions["faults"].plan("/authentication/methods", Response("{}", 403), times=2)
+    case = joined.unblock(case)
+    assert (case.state, asked(joined)) == (CaseState.CHECKLIST_OPEN, [])
+    view = joined.front.view(case, ALEX)
+    assert view.looks["mfa-methods"].verdict is Verdict.NOT_LOOKED
+    assert "UserAuthenticationMethod.Read.All" in view.looks["mfa-methods"].finding
+    joined.microsoft.app.extensions["faults"].plan("/authentication/methods", Response("{}", 403), times=9)
+    assert word(joined, case, "mfa-methods", reason="Gone through on the phone").state is CaseState.READY
+    joined.unblock(case)
+    assert asked(joined) == ["bbadger@example.edu", "bbadger@cs.example.edu"]
+
+
+def test_supervisors_override_holds_at_the_press_for_what_they_saw(joined: Any) -> None:
+    joined.microsoft.world.user(BUCKY).forwards_to = "his.own@mailbox.example"
+    ticket = joined.file(email=BUCKY, report="ndr-5.1.8")
+    case = joined.answer_all(joined.only_case(ticket))
+    assert case.state is CaseState.CHECKLIST_OPEN
+    with pytest.raises(NotAllowed, match="only a supervisor"):
+        word(joined, case, "forwarding", reason="His own mailbox")
+    case = word(joined, case, "forwarding", SVEN, reason="His own mailbox")
+    assert case.state is CaseState.READY
+    joined.unblock(case)
+    assert asked(joined) == ["bbadger@example.edu", "bbadger@cs.example.edu"]
+    said = [entry for entry in joined.store.journal(case.id) if "His own mailbox" in entry.what]
+    assert [entry.actor for entry in said] == ["Sven Supervisor (sven)"]
+
+
+def test_earlier_checklist_that_is_relied_on_does_not_outweigh_a_new_finding(joined: Any) -> None:
+    ready(joined, BUCKY)
+    joined.pass_time(minutes=5)
+    joined.microsoft.world.user(BUCKY).forwards_to = "out@elsewhere.example"
+    second = joined.only_case(joined.file(email=BUCKY, report="ndr-5.1.8"))
+    earlier = joined.front.view(second, ALEX).earlier
+    case = joined.front.rely_on(second, earlier.case.id, ALEX)
+    assert case.state is CaseState.CHECKLIST_OPEN
+    assert "is not so. The mailbox forwards" in " ".join(joined.front.view(case, ALEX).gate.reasons)
+    joined.microsoft.world.secure("bbadger")
+    assert joined.front.look(case, ALEX).state is CaseState.READY
+
+
+# ── connectors ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+CONNECTOR_NDR = "Our scanner's mail comes back: 550 5.7.711 Access denied, bad inbound connector. AS(2204)."
+
+
+def test_blocked_connector_is_named_where_the_bounce_says_it_is_one(joined: Any) -> None:
+    case = joined.only_case(joined.file(email=BUCKY, text=CONNECTOR_NDR), CaseState.TENANT_BLOCKED)
+    assert case.reason.startswith("Microsoft has blocked a connector of the organisation, not an account.")
+    assert "From the old mail relay / 6c5f9f0a" in case.reason
+    assert "From the old mail relay" in joined.notes(case.ticket)[-1]
+
+
+def test_connectors_that_cannot_be_read_are_said_so(joined: Any) -> None:
+    joined.microsoft.application.cmdlets = frozenset({"Get-BlockedSenderAddress"})
+    case = joined.only_case(joined.file(email=BUCKY, text=CONNECTOR_NDR), CaseState.TENANT_BLOCKED)
+    assert "Which one could not be read: microsoft" in case.reason

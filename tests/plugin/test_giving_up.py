@@ -8,7 +8,7 @@ import pytest
 from plugin.model import Case, CaseState, Outcome, Task, Visibility
 from plugin.notes.texts import ReplyKind
 from tests.conftest import ALEX
-from tests.journeys.spoiled import FAULTS, Outage, Spoiled
+from tests.journeys.spoiled import FAULTS, Fault, Outage, Spoiled
 
 BUCKY, FIONA = "bucky.badger@example.edu", "fiona.inell@example.edu"
 SOON = """
@@ -270,6 +270,32 @@ def test_reply_that_never_reached_the_customer_is_said_to_agents(world: Any) -> 
     assert len(said) == 1
     assert "answer the customer by hand" in said[0]
     assert any("Not posted for good" in entry.what for entry in world.store.journal(case.id))
+
+
+def test_reply_that_the_ticket_system_refuses_is_said_to_agents_at_once(world: Any) -> None:
+    ticket, case = unblocked(world)
+    desk = world.desk_app.wsgi_app = Spoiled(world.desk_app.wsgi_app)
+    desk.faults["note"] = Fault(status="422 Unprocessable Content", body=b"others would get it")
+    world.front.send_reply(case, ReplyKind.CUSTOMER, world.front.reply_text(ReplyKind.CUSTOMER), ALEX)
+    world.run()
+    desk.faults.clear()
+    days(world, 1)
+    assert world.mails(ticket) == []
+    said = [text for text in world.notes(ticket) if "the reply to the customer was not sent" in text]
+    assert len(said) == 1
+    assert dead(world) == []
+
+
+def test_reply_that_a_missing_right_holds_up_is_sent_once_it_is_given(world: Any) -> None:
+    ticket, case = unblocked(world)
+    desk = world.desk_app.wsgi_app = Spoiled(world.desk_app.wsgi_app)
+    desk.faults["note"] = Fault(status="403 Forbidden", body=b"not yours")
+    world.front.send_reply(case, ReplyKind.CUSTOMER, world.front.reply_text(ReplyKind.CUSTOMER), ALEX)
+    world.run()
+    desk.faults.clear()
+    days(world, 1)
+    assert len(world.mails(ticket)) == 1
+    assert not any("not sent" in heading for heading in headings(world, ticket))
 
 
 def test_note_for_agents_that_never_reached_the_ticket_is_in_the_journal_and_no_note_says_so(world: Any) -> None:

@@ -97,7 +97,7 @@ def gate(
 ) -> rules.Gate:
     standing = rules.standing(answered() if answers is None else answers, CHECKLIST, read)
     return rules.gate(
-        case(state, read), agent, CHECKLIST, standing, relied=False, compromise_reasons=REASONS,
+        case(state, read), agent, CHECKLIST, standing, relied=False, refuted={}, compromise_reasons=REASONS,
         while_sign_in_disabled=while_disabled,
     )  # fmt: skip
 
@@ -239,7 +239,8 @@ def test_a_sign_in_that_could_not_be_read_keeps_the_gate_closed() -> None:
 
 
 def may_rely(answers: tuple[GivenAnswer, ...], read: AccountStatus, now: datetime = NOW) -> bool:
-    return rules.may_rely_on(answers, CHECKLIST, read, now=now, window=24 * HOUR)
+    counting = rules.standing(answers, CHECKLIST, read)
+    return rules.may_rely_on(counting, CHECKLIST, read, now=now, window=24 * HOUR)
 
 
 def test_an_earlier_checklist_after_every_block_may_be_relied_on() -> None:

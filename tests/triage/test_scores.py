@@ -1,7 +1,7 @@
 """Triage keeps what is wanted of it, on the examples and on the project's own sets.
 
-Its rules were written with the examples and the first set in view, and mended after the second was scored unseen: what
-is held here is that nothing of it gets lost.
+Its rules were written with the examples and the first set in view, and mended after the others were each scored unseen:
+what is held here is that nothing of it gets lost.
 """
 
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What an RT needs for us to work, looked for in what our extension tells of it. Pure."""
 
-import hashlib
-import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,10 +8,10 @@ from plugin.errors import NotFound, RemoteError
 from plugin.ports import Check
 from webhooks.request_tracker.queries import NOTE_KEY, TAGS
 from webhooks.request_tracker.set_up import Expected, SetUp
+from webhooks.signatures import fingerprint
 
 INSERT = "run the extension's etc/initialdata through rt-setup-database again (it mends what is missing)"
 INSTALL = "run m365-unblock install request_tracker, do what it says, and restart RT's web server"
-SAID_OF_SECRETS = b"m365-unblock check"
 FREE = {"Freeform", "Text"}  # types that take any text
 
 
@@ -45,11 +43,6 @@ def checks(found: SetUp, expected: Expected) -> Iterator[Check]:
     yield from _groups(found["groups"])
     yield from _scrip(found, expected)
     yield from _queues(found["queues"], expected)
-
-
-def fingerprint(secret: str) -> str:
-    """Tells secrets apart without giving them away."""
-    return hmac.new(secret.encode(), SAID_OF_SECRETS, hashlib.sha256).hexdigest()[:12]
 
 
 # ── settings on both sides ───────────────────────────────────────────────────────────────────────────────────────

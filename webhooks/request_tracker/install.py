@@ -4,12 +4,11 @@ RT's own files and the administrator's are never edited. The settings file holds
 RT's web server may read it, and nothing of it is printed.
 """
 
-import grp
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ import click
 from plugin.errors import PluginError, SettingsError
 from plugin.options import CONFIG
 from plugin.settings_document import Source, read_source
-from webhooks.request_tracker.places import Change, Placed, change_of, list_of, make_folders, outdated, put, remove
+from webhooks.places import Placed, files_of, group_named, place
 from webhooks.ticket_systems import connect
 
 EXTENSION = Path(__file__).parent / "extension"
@@ -84,9 +83,9 @@ def command(path: Path, source: str | None, plugins: Path, site_config: Path, gr
     found = read_source(path, os.environ, system="request_tracker", name=source, later=("token",))
     try:
         folder, target = plugins.resolve() / FOLDER, _settings_file(site_config.resolve())
-        extension = tuple(extension_files(folder))
+        extension = files_of(EXTENSION, folder)
         settings = Placed(path=target, content=settings_text(found).encode(), mode=0o640, group=_group(target, group))
-        _place(folder, extension, settings, is_dry=dry_run)
+        place(folder, extension, settings, is_dry=dry_run)
     except PermissionError as error:
         places = ["--plugins", plugins.resolve(), "--site-config", site_config.resolve()]
         again = ["--config", path.resolve(), "--source", found.name, *places, *(["--group", group] if group else [])]
@@ -97,15 +96,6 @@ def command(path: Path, source: str | None, plugins: Path, site_config: Path, gr
         raise PluginError(f"{error.filename}: {error.strerror}") from error
     if not dry_run:
         _tell_afterwards(found, path.resolve(), folder, settings)
-
-
-def extension_files(folder: Path) -> Iterator[Placed]:
-    """The extension's files as they are to be in `folder`; what begins with ``#!`` may be run."""
-    for file in sorted(EXTENSION.rglob("*")):
-        if file.is_file() and not file.name.endswith(("~", ".pyc")):
-            content = file.read_bytes()
-            mode = 0o755 if content.startswith(b"#!") else 0o644
-            yield Placed(path=folder / file.relative_to(EXTENSION), content=content, mode=mode)
 
 
 def settings_text(source: Source) -> str:
@@ -157,48 +147,11 @@ def _settings_file(site_config: Path) -> Path:
 def _group(target: Path, named: str | None) -> int | None:
     """Who may read the settings besides root; None where nothing tells."""
     if named is not None:
-        try:
-            return grp.getgrnam(named).gr_gid
-        except KeyError:
-            raise click.BadParameter(f"there is no group {named!r} here", param_hint="--group") from None
+        return group_named(named)
     if target.exists():
         return target.stat().st_gid
     states = [file.stat() for file in sorted(target.parent.glob("*.pm")) if file.is_file()]
     return next((state.st_gid for state in states if state.st_mode & 0o044 == 0o040), None)
-
-
-def _place(folder: Path, extension: Sequence[Placed], settings: Placed, *, is_dry: bool) -> None:
-    wanted = (*extension, list_of(folder, extension))
-    gone = outdated(folder, wanted)
-    changes = {file.path: change_of(file) for file in (*wanted, settings)} | dict.fromkeys(gone, Change.REMOVED)
-    if not is_dry:
-        _may_write(changes)
-        make_folders(folder, wanted)
-        for file in (*wanted, settings):
-            if changes[file.path] is not Change.UNCHANGED:
-                put(file)
-        for path in gone:
-            remove(folder, path)
-    _tell(folder, {path: change for path, change in changes.items() if path != settings.path})
-    _tell(settings.path.parent, {settings.path: changes[settings.path]})
-    if all(change is Change.UNCHANGED for change in changes.values()):
-        click.echo("Everything is as it should be already.")
-    elif is_dry:
-        click.echo("Nothing was done: this was a dry run.")
-
-
-def _tell(place: Path, changes: Mapping[Path, Change]) -> None:
-    click.echo(f"{place}:")
-    for path, change in changes.items():
-        click.echo(f"  {change.value:<10} {path.relative_to(place)}")
-
-
-def _may_write(changes: Mapping[Path, Change]) -> None:
-    """Said before anything is done, rather than in the middle of it."""
-    for path, change in changes.items():
-        there = next(parent for parent in path.parents if parent.exists())
-        if change is not Change.UNCHANGED and not os.access(there, os.W_OK):
-            raise PermissionError(13, os.strerror(13), str(there))
 
 
 def _tell_afterwards(found: Source, config: Path, folder: Path, settings: Placed) -> None:

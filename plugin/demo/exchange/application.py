@@ -14,7 +14,15 @@ from cryptography.hazmat.primitives import hashes
 
 EXCHANGE, GRAPH = "https://outlook.office365.com", "https://graph.microsoft.com"
 LIFE = 3599  # seconds of a token
-CMDLETS = frozenset({"Get-BlockedSenderAddress", "Remove-BlockedSenderAddress", "Get-Mailbox", "Get-InboxRule"})
+CMDLETS = frozenset(
+    {
+        "Get-BlockedSenderAddress",
+        "Remove-BlockedSenderAddress",
+        "Get-BlockedConnector",
+        "Get-Mailbox",
+        "Get-InboxRule",
+    }
+)
 PERMISSIONS = {
     EXCHANGE: frozenset({"Exchange.ManageAsApp"}),
     GRAPH: frozenset({"User.Read.All", "UserAuthenticationMethod.Read.All", "Directory.Read.All"}),

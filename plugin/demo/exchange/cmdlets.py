@@ -94,6 +94,11 @@ def _remove_blocked(world: World, parameters: Mapping[str, Any]) -> Rows:
     return []
 
 
+def _get_connectors(world: World, parameters: Mapping[str, Any]) -> Rows:
+    wanted = parameters.get("ConnectorId")
+    return [row for row in world.connectors if wanted in (None, row["ConnectorId"])]
+
+
 def _get_mailbox(world: World, parameters: Mapping[str, Any]) -> Rows:
     user = _mailbox(world, parameters["Identity"])
     row = {
@@ -129,6 +134,7 @@ CMDLETS: Mapping[str, Cmdlet] = {
     "Remove-BlockedSenderAddress": Cmdlet(
         known=frozenset({"SenderAddress", "Reason"}), required=frozenset({"SenderAddress"}), run=_remove_blocked
     ),
+    "Get-BlockedConnector": Cmdlet(known=frozenset({"ConnectorId"}), run=_get_connectors),
     "Get-Mailbox": Cmdlet(
         known=frozenset({"Identity", "ResultSize"}), required=frozenset({"Identity"}), run=_get_mailbox
     ),

@@ -91,6 +91,7 @@ class World:
         chosen = whole["users"] if users is None else users
         self._users = {netid: _user(netid, entry, now) for netid, entry in chosen.items()}
         entries = [entry for user in chosen.values() for entry in user.get("blocked", [])]
+        self.connectors: list[dict[str, Any]] = list(whole["connectors"])
         self._listed = [_listed(entry, now) for entry in (*entries, *whole["others"])]
 
     def users(self) -> list[User]:
@@ -115,6 +116,18 @@ class World:
         """What Microsoft does by itself: list an address, now."""
         with self._lock:
             self._listed.append(Listed(address=address, reason=reason, created_at=self.clock()))
+
+    def secure(self, netid: str) -> None:
+        """What customer and help desk do together: new password, signed out everywhere, no forwarding, no rules."""
+        with self._lock:
+            user = self._users[netid]
+            user.password_changed_at = user.sessions_valid_from = self.clock()
+            user.forwards_to, user.rules = None, []
+
+    def enable(self, netid: str) -> None:
+        """The sign-in works again, as the identity system says."""
+        with self._lock:
+            self._users[netid].is_enabled = True
 
     def remove(self, address: str) -> Result:
         """Ask for an entry to be taken off; it must be named exactly as it is listed."""

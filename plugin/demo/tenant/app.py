@@ -23,12 +23,14 @@ def create_app(
     settle_seconds: float,
     page_key: str,
     accounts: Mapping[str, Any] | None = None,
+    mailboxes: pages.Mailboxes | None = None,
     new_secret: MakeSecret = random_secret,
 ) -> Flask:
     """The demo tenant: API behind `token`, pages behind ``/?key=<page_key>``, which works once.
 
-    `clock` gives aware UTC moments. `accounts` replaces the demo's world, in the form of `world.json`. The world is at
-    ``app.extensions["tenant"]`` (a `Tenant`), the sign-in links at ``app.extensions["sign_in_links"]``.
+    `clock` gives aware UTC moments. `accounts` replaces the demo's world, in the form of `world.json`. `mailboxes` are
+    looked after here as well, where they are another system's. The world is at ``app.extensions["tenant"]`` (a
+    `Tenant`), the sign-in links at ``app.extensions["sign_in_links"]``.
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _LONGEST_BODY
@@ -37,7 +39,7 @@ def create_app(
     links = SignInLinks({page_key: "Help desk"})
     app.extensions.update(tenant=tenant, sign_in_links=links)
     app.register_blueprint(api.blueprint(tenant, token))
-    app.register_blueprint(pages.blueprint(tenant, links, new_secret))
+    app.register_blueprint(pages.blueprint(tenant, links, new_secret, mailboxes))
     app.register_error_handler(Problem, api.as_problem)
     app.register_error_handler(HTTPException, _error)
     app.after_request(harden)

@@ -57,7 +57,8 @@ def connect(
         exchange=exchange,
         clock=clock,
     )
-    return ExchangeOnline(people, BlockedSenders(exchange), AccountLooks(people, exchange, clock), set_up, clock)
+    looks = AccountLooks(people, exchange, clock)
+    return ExchangeOnline(people, BlockedSenders(exchange), looks, exchange, set_up, clock)
 
 
 def _credential(name: str, settings: Mapping[str, Any]) -> certificate.Certificate | str:

@@ -7,7 +7,7 @@ which form InvokeCommand gives them out is not, so anything that is not empty co
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from plugin.errors import PermanentError, RemoteError
@@ -32,6 +32,8 @@ METHODS = {
     "temporaryAccessPass": "temporary access pass",
     "windowsHelloForBusiness": "Windows Hello",
 }
+AT = "%d %b %Y at %H:%M UTC"
+SAME_MOMENT = timedelta(minutes=1)  # a reset that signs out everywhere writes the two moments one after the other
 Found = tuple[Verdict, str, tuple[str, ...]]
 
 
@@ -56,7 +58,7 @@ class AccountLooks:
             case AccountCheck.PASSWORD_CHANGED:
                 return _after("The password was last changed", person.password_changed_at, since)
             case AccountCheck.SESSIONS_ENDED:
-                return _after("Sessions were last signed out", person.sessions_valid_from, since)
+                return _sessions(person, since)
             case AccountCheck.SIGN_IN_ENABLED:
                 return sign_in(person.sign_in)
             case AccountCheck.NO_FORWARDING:
@@ -92,7 +94,7 @@ class AccountLooks:
     def _methods(self, person: Person) -> Found:
         path = ("users", person.id, "authentication", "methods")
         rows = self._graph.things("reading the sign-in methods", *path, permission="UserAuthenticationMethod.Read.All")
-        return Verdict.LISTED, f"{len(rows)} sign-in methods.", tuple(_method(row) for row in rows)
+        return Verdict.LISTED, _counted(len(rows), "way to sign in", "ways to sign in"), tuple(map(_method, rows))
 
     def _consents(self, person: Person) -> Found:
         doing, permission = "reading the apps with consent", "Directory.Read.All"
@@ -102,7 +104,9 @@ class AccountLooks:
             *(f"{self._app(doing, row)}: {_words(row.get('scope'))}" for row in grants),
             *(f"{_words(row.get('resourceDisplayName'))}: assigned" for row in roles),
         )
-        return Verdict.LISTED, f"{len(items)} apps with consent.", items
+        if not items:
+            return Verdict.VERIFIED, "No app has consent.", ()
+        return Verdict.LISTED, _counted(len(items), "app with consent", "apps with consent"), items
 
     def _app(self, doing: str, grant: Mapping[str, Any]) -> str:
         """The name of the app that a consent was given to."""
@@ -125,11 +129,25 @@ def _after(what: str, at: datetime | None, since: datetime | None) -> Found:
     if at is None:
         return Verdict.NOT_LOOKED, "Entra does not say when.", ()
     if since is None:
-        return Verdict.NOT_LOOKED, f"{what} on {at:%d %b %Y at %H:%M} UTC; when the block began is not known.", ()
-    told = f"{what} on {at:%d %b %Y at %H:%M} UTC"
+        return Verdict.NOT_LOOKED, f"{what} on {at:{AT}}; when the block began is not known.", ()
+    told = f"{what} on {at:{AT}}"
     if at > since:
         return Verdict.VERIFIED, f"{told}, after the block.", ()
-    return Verdict.NOT_SO, f"{told}, before the block of {since:%d %b %Y at %H:%M} UTC.", ()
+    return Verdict.NOT_SO, f"{told}, before the block of {since:{AT}}.", ()
+
+
+def _sessions(person: Person, since: datetime | None) -> Found:
+    """Signed out after the block, and after the password was changed: else whoever knew the old one may be back."""
+    ended, changed = person.sessions_valid_from, person.password_changed_at
+    found = _after("Sessions were last signed out", ended, since)
+    if found[0] is not Verdict.VERIFIED or ended is None or changed is None or ended >= changed - SAME_MOMENT:
+        return found
+    told = f"Sessions were last signed out on {ended:{AT}}, before the password change of {changed:{AT}}."
+    return Verdict.NOT_SO, told, ()
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}."
 
 
 def _suspicions(rule: Mapping[str, Any]) -> list[str]:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from plugin.errors import RemoteError
+from plugin.mail_tenants.exchange_online import connectors
 from plugin.mail_tenants.exchange_online.account_checks import AccountLooks
 from plugin.mail_tenants.exchange_online.blocked_senders import BlockedSenders
 from plugin.mail_tenants.exchange_online.checks import SetUp
 from plugin.mail_tenants.exchange_online.graph import Graph, Person
+from plugin.mail_tenants.exchange_online.invoke_command import InvokeCommand
 from plugin.model import (
     AccountCheck,
     AccountStatus,
@@ -35,12 +37,14 @@ class ExchangeOnline:
         graph: Graph,
         senders: BlockedSenders,
         looks: AccountLooks,
+        exchange: InvokeCommand,
         set_up: SetUp,
         clock: Callable[[], datetime],
     ) -> None:
         self._graph = graph
         self._senders = senders
         self._looks = looks
+        self._exchange = exchange
         self._set_up = set_up
         self._clock = clock
 
@@ -85,9 +89,17 @@ class ExchangeOnline:
         """Ask once for one listed address; `BlockedSenders.remove` has the table of what comes of it."""
         return self._senders.remove(blocked.address)
 
+    def can_look(self, status: AccountStatus) -> bool:  # noqa: ARG002 - at every one of its own
+        """It can."""
+        return True
+
     def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
         """Look at one thing of an account, now."""
         return self._looks.look(status.netid, check, since)
+
+    def blocked_connectors(self) -> tuple[str, ...]:
+        """The organisation's inbound connectors that Microsoft has blocked."""
+        return connectors.blocked_connectors(self._exchange)
 
     def check(self) -> Iterator[Check]:
         """Certificate, tokens, permissions and roles, each looked at where it counts."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from plugin.desk import Desk
 from plugin.model import Case, CaseState, Role, Ticket
 from plugin.model import Person as Requester
 from plugin.notes.texts import Texts
+from plugin.ports import can_look
 from plugin.settings import SignIn
 from plugin.store import schema
 from plugin.store.case_list import CaseList
@@ -178,10 +180,14 @@ def house(tmp_path: Path, texts: Texts, clock: Clock, provider: Provider, settin
     engine = open_engine(f"sqlite:///{tmp_path}/cases.sqlite")
     schema.metadata.create_all(engine)
     store = CaseStore(engine)
-    work = Casework(
-        store=store, checklist=checklists.load(checklists.default_path()), procedure=_procedure(), clock=clock
-    )
     tenant = Tenant(clock)
+    work = Casework(
+        store=store,
+        checklist=checklists.load(checklists.default_path()),
+        can_look=partial(can_look, tenant),
+        procedure=_procedure(),
+        clock=clock,
+    )
     desk = Desk(casework=work, tenant=tenant, texts=texts)
     sources = {"rt": ReadableSystem("rt"), "other": ReadableSystem("other")}
     app = Flask("test", static_folder=None)

@@ -525,6 +525,7 @@ def test_the_panel_does_not_look_at_the_session(house: House) -> None:
 POSTS = [
     "", "/sign-out", *(f"/{{case}}/{what}" for what in ("refresh", "unblock", "rely/x", "account", "others", "reply")),
     *(f"/{{case}}/{what}" for what in ("complaint", "escalation", "answers/password-changed")),
+    *(f"/{{case}}/{what}" for what in ("looks", "looks/password-changed")),
 ]  # fmt: skip
 
 

@@ -79,6 +79,9 @@ class InMemory:
 class Looking(InMemory):
     """One that can look at accounts."""
 
+    def can_look(self, status: AccountStatus) -> bool:
+        return True
+
     def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
         verdict = Verdict.VERIFIED if self.status(status.netid).sign_in.state is SignIn.ENABLED else Verdict.NOT_SO
         return Looked(check=check, verdict=verdict, finding=f"{self.name} looked.", looked_at=NOW)
@@ -175,12 +178,15 @@ def test_sign_in_is_enabled_only_where_both_say_so(
 
 
 def test_other_looks_are_the_mail_sides_alone() -> None:
-    looked = side_by_side(ON, HR).look(known("microsoft", ON), AccountCheck.NO_FORWARDING, None)
+    both = side_by_side(ON, HR)
+    assert both.can_look(known("microsoft", ON))
+    looked = both.look(known("microsoft", ON), AccountCheck.NO_FORWARDING, None)
     assert looked.verdict is Verdict.VERIFIED
 
 
 def test_mail_side_that_cannot_look_never_verifies() -> None:
     both = SideBySide(InMemory("a", {}), InMemory("b", {}))
+    assert not both.can_look(known("a", ON))
     assert both.look(known("a", ON), AccountCheck.NO_FORWARDING, None).verdict is Verdict.NOT_LOOKED
 
 
@@ -201,6 +207,7 @@ def test_account_is_in_the_tenant_that_knows_it_and_is_unblocked_there() -> None
         ["bbadger@example.edu"],
         [],
     )
+    assert all_of_them.can_look(status)
     assert all_of_them.look(status, AccountCheck.NO_FORWARDING, None).finding == "hospital looked."
     assert [check.what for check in all_of_them.check()] == ["college", "hospital"]
 
@@ -232,7 +239,9 @@ def test_account_of_a_tenant_that_is_gone_from_the_settings_is_never_asked_elsew
 
 
 def test_tenant_that_cannot_look_never_verifies() -> None:
-    both = Several([InMemory("a", {}), InMemory("b", {})])
+    both = Several([InMemory("a", {}), Looking("b", {})])
+    assert not both.can_look(known("a", ON))
+    assert not both.can_look(known("former", ON))
     assert both.look(known("a", ON), AccountCheck.NO_FORWARDING, None).verdict is Verdict.NOT_LOOKED
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin.model import AccountStatus, Candidate, Finding, Origin
+from plugin.model import AccountCheck, AccountStatus, Candidate, Finding, Looked, Origin, Verdict
 from plugin.notes.discretion import says_too_much
 
 
@@ -101,3 +101,15 @@ def test_words_of_the_ticket_may_not_be_repeated_where_the_evidence_left_somethi
     assert says_too_much("It was turned away by the outgoing relay, sorry.", None, cut) == (
         "turned away by the outgoing relay",
     )
+
+
+def test_addresses_that_were_found_in_the_account_are_not_told(status: AccountStatus) -> None:
+    forwards = Looked(
+        check=AccountCheck.NO_FORWARDING,
+        verdict=Verdict.NOT_SO,
+        finding="The mailbox forwards.",
+        items=("ForwardingSmtpAddress: smtp:drop@mailbox.example",),
+        looked_at=status.checked_at,
+    )
+    assert says_too_much("It went to Drop@mailbox.example, too.", status, None, [forwards]) == ("drop@mailbox.example",)
+    assert says_too_much("It went elsewhere, too.", status, None, [forwards]) == ()

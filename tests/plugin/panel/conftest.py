@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from plugin.checklist import Item, Kind
 from plugin.desk import Desk
 from plugin.errors import NotFound, Unreachable
 from plugin.model import (
+    AccountCheck,
     AccountStatus,
     Agent,
     Asking,
@@ -29,14 +31,16 @@ from plugin.model import (
     CaseState,
     Cause,
     Launch,
+    Looked,
     Sending,
     SignIn,
     SignInState,
     UnblockAnswer,
+    Verdict,
 )
 from plugin.naming import case_id_of
 from plugin.notes.texts import Texts
-from plugin.ports import Abilities, MailTenant, TicketSystem
+from plugin.ports import Abilities, MailTenant, Opening, TicketSystem, can_look
 from plugin.settings import Procedure
 from plugin.store import schema
 from plugin.store.cases import CaseStore
@@ -100,6 +104,10 @@ class Tenant(MailTenant):
     clock: Clock
     accounts: dict[str, AccountStatus] = field(default_factory=dict)
     is_down: bool = False
+    finds: dict[AccountCheck, tuple[Verdict, str, *tuple[str, ...]]] | None = (
+        None  # what looking finds; None where it cannot look
+    )
+    looked_since: list[datetime | None] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -116,6 +124,14 @@ class Tenant(MailTenant):
         self, status: AccountStatus, blocked: BlockedAddress, *, agent: Agent, ticket: str, key: str
     ) -> UnblockAnswer:
         raise AssertionError("the panel itself never asks Microsoft")
+
+    def can_look(self, status: AccountStatus) -> bool:
+        return self.finds is not None
+
+    def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
+        self.looked_since.append(since)
+        verdict, finding, *items = (self.finds or {}).get(check, (Verdict.VERIFIED, "All well."))
+        return Looked(check=check, verdict=verdict, finding=finding, items=tuple(items), looked_at=self.clock())
 
 
 class System(TicketSystem):
@@ -136,6 +152,12 @@ class System(TicketSystem):
         return launch_token.verify(
             token, source=self._name, ticket=ticket, secrets=[LAUNCH_SECRET], public_keys=[], now=now
         )
+
+
+class PostingSystem(System):
+    """One that opens its frames by a form."""
+
+    opening = Opening(script=b"// ours", scripts_of_the_system=("https://desk.example.edu/theirs.js",))
 
 
 @dataclass
@@ -308,20 +330,21 @@ def office(tmp_path: Path, texts: Texts, speak: Callable[[Flask], None]) -> Iter
     clock = Clock()
     engine = open_engine(f"sqlite:///{tmp_path}/cases.sqlite")
     schema.metadata.create_all(engine)
+    tenant = Tenant(clock)
     work = Casework(
         store=CaseStore(engine),
         checklist=checklists.load(checklists.default_path()),
+        can_look=partial(can_look, tenant),
         procedure=_procedure(),
         clock=clock,
     )
-    tenant = Tenant(clock)
     desk = Desk(casework=work, tenant=tenant, texts=texts)
     app = Flask("test", static_folder=None)
     speak(app)
     app.register_blueprint(
         panel.blueprint(
             desk=desk,
-            sources={"rt": System("rt"), "other": System("other")},
+            sources={"rt": System("rt"), "other": System("other"), "posting": PostingSystem("posting")},
             origins={"rt": ["https://desk.example.edu", "https://rt.example.edu"], "other": []},
             secret=PANEL_SECRET,
             links=LINKS,

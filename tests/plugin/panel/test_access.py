@@ -54,6 +54,25 @@ def test_only_the_origins_of_the_source_may_frame_the_panel(office: Any, source:
     assert headers["Cache-Control"] == "no-store"
 
 
+def test_token_that_is_posted_waits_in_a_page_whose_script_finds_out_the_ticket(office: Any) -> None:
+    page = office.client.post("/panel/posting", data={"token": 'a"b<c>'})
+
+    assert page.status_code == 200
+    assert 'data-token="a&#34;b&lt;c&gt;"' in page.text
+    assert 'data-panel="/panel/posting"' in page.text
+    [script] = re.findall(r'src="(/panel/-/opening/posting.js[^"]*)"', page.text)
+    assert page.text.index("https://desk.example.edu/theirs.js") < page.text.index(script)
+    assert office.client.get(script).data == b"// ours"
+    assert "script-src 'self' https://desk.example.edu/theirs.js;" in page.headers["Content-Security-Policy"]
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("source", "status"), [("rt", 405), ("nowhere", 404)])
+def test_nothing_is_opened_by_a_post_where_the_system_does_not_do_so(office: Any, source: str, status: int) -> None:
+    assert office.client.post(f"/panel/{source}", data={"token": "x"}).status_code == status
+    assert "theirs.js" not in office.client.get("/panel/posting/4711").headers["Content-Security-Policy"]
+
+
 def test_no_answer_ever_sets_a_cookie(office: Any) -> None:
     case = office.case()
     panel = office.open()
@@ -275,6 +294,8 @@ ACTS = {
     "cases/{case}/account": {"account": "bbadger"},
     "cases/{case}/reply": {"kind": "customer", "text": "All well."},
     "cases/{case}/answers/password-changed": {"done": "yes"},
+    "cases/{case}/looks": {},
+    "cases/{case}/looks/password-changed": {},
     "cases/{case}/complaint": {},
     "cases/{case}/escalation": {},
 }
@@ -283,7 +304,7 @@ ACTS = {
 def test_every_post_is_tried_as_a_viewer(office: Any) -> None:
     rules = [rule for rule in office.client.application.url_map.iter_rules() if "POST" in (rule.methods or ())]
 
-    assert len(rules) == len(ACTS) + 1  # and the exchange
+    assert len(rules) == len(ACTS) + 2  # and the exchange, and the page of a system that posts its token
 
 
 @pytest.mark.parametrize("path", ACTS)

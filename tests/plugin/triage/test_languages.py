@@ -87,8 +87,15 @@ def test_every_concept_has_words_in_every_language_and_a_use() -> None:
     assert {name for name, langs in lacking.items() if langs} == english
     rows = [row for kind in ("rules", "asides", "somebody_else") for row in words[kind]]
     named = {name for row in rows for key in ("one", "near", "text", "none", "unless") for name in row.get(key, ())}
-    named |= {*words["code_context"], *words["code_context_long"], *words["code_none"], *words["cancelled"].values()}
-    assert {name for either in named for name in either.split("|")} == {*words["concepts"], "question"}
+    named |= {name for key, names in words.items() if key.startswith("code_") for name in names}
+    named |= set(words["cancelled"].values())
+    assert {*words["groups"]} <= named
+    named |= {name for group in words["groups"].values() for name in group}
+    assert {name for either in named for name in either.split("|")} == {
+        *words["concepts"],
+        *words["groups"],
+        "question",
+    }
 
 
 def test_every_translated_answer_has_its_words_in_every_language() -> None:

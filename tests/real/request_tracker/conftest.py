@@ -5,19 +5,14 @@ own, listens on the loopback only, and keeps the mail that it would send.
 """
 
 import mailbox
-import os
 import shutil
-import signal
 import subprocess
-import sys
-import time
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from email.message import EmailMessage, Message
 from pathlib import Path
-from secrets import token_bytes, token_urlsafe
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +22,7 @@ from plugin.demo import tenant as demo_tenant
 from plugin.demo.serving import RunningServer, serve
 from plugin.demo.tenant.world import default_accounts
 from tests.ports import free_port
+from tests.real.running import PATIENCE, Plugin, account, environment, is_answering, report, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page
@@ -34,10 +30,8 @@ if TYPE_CHECKING:
 RT_SERVER = Path("/usr/share/request-tracker5/libexec/rt-server")
 RT_LIB = "/usr/share/request-tracker5/lib"
 SETUP = "/usr/sbin/rt-setup-database-5"
-MAIL = Path(__file__).parents[3] / "plugin" / "demo" / "mail"
 PASSWORD = "for this run only"
 QUEUE = "Support"
-PATIENCE = 45.0  # seconds for something to have happened
 
 SITE_CONFIG = """\
 $RT::VarPath='{folder}/var'; $RT::MasonDataDir='{folder}/mason'; $RT::MasonSessionDir='{folder}/sessions';
@@ -113,24 +107,6 @@ def _until() -> Callable[..., Any]:
     return until
 
 
-def until(happened: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Wait for something to have happened; what it came to."""
-    end = time.monotonic() + seconds
-    while not (came := happened()):
-        if time.monotonic() > end:
-            raise AssertionError(f"did not happen within {seconds:.0f} seconds: {what}")
-        time.sleep(0.1)
-    return came
-
-
-def is_answering(url: str) -> bool:
-    """Whether a server says 200 here."""
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
-        return False
-
-
 class RequestTracker:
     """The private RT."""
 
@@ -143,8 +119,7 @@ class RequestTracker:
             (folder / name).mkdir(parents=True)
         self._config = folder / "RT_SiteConfig.pm"
         self._config.write_text(SITE_CONFIG.format(folder=folder, port=self.port))
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("M365_UNBLOCK")}
-        self.environment |= {
+        self.environment = environment() | {
             "RT_SITE_CONFIG": str(self._config),
             "RT_SITE_CONFIG_DIR": str(folder / "conf.d"),
             "PASSWORD": PASSWORD,
@@ -269,70 +244,10 @@ def _text(mail: Message) -> str:
     return "\n".join(part.decode("utf-8", "replace") for part in parts if isinstance(part, bytes))
 
 
-class Plugin:
-    """The plugin as its command runs it, beside the RT."""
-
-    def __init__(self, folder: Path, rt: RequestTracker, tenant_url: str, tenant_token: str) -> None:
-        self.folder, self._rt = folder, rt
-        self.port = free_port()
-        self.url = f"http://localhost:{self.port}"
-        self.config = folder / "m365-unblock.toml"
-        self.config.touch(mode=0o600)
-        self.config.write_text(
-            SETTINGS.format(
-                plugin_port=self.port,
-                rt_port=rt.port,
-                webhook_secret="whsec_" + b64encode(token_bytes(32)).decode(),
-                launch_secret=token_urlsafe(48),
-                tenant=tenant_url,
-                tenant_token=tenant_token,
-            )
-        )
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One of the plugin's commands."""
-        name, *rest = arguments
-        words = [name] if name != "install" else [name, rest.pop(0)]
-        return subprocess.run(
-            [sys.executable, "-m", "plugin.cli", *words, "--config", str(self.config), *rest],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env=self._rt.environment,
-        )
-
-    def start(self) -> None:
-        """Web and worker, until they are ready."""
-        with (self.folder / "plugin.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "plugin.cli", "serve", "--config", str(self.config)],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=self._rt.environment,
-            )
-        until(lambda: is_answering(f"http://127.0.0.1:{self.port}/readyz"), f"the plugin is ready:\n{self.log()}")
-
-    def stop(self) -> None:
-        """Everything of it."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process = None
-
-    def log(self) -> str:
-        """What it logged."""
-        file = self.folder / "plugin.log"
-        return file.read_text("utf-8") if file.exists() else ""
-
-
 class Site:
     """A university's help desk: its RT, the plugin, the account site, and the people."""
+
+    report = staticmethod(report)
 
     def __init__(self, folder: Path, started: ExitStack) -> None:
         tenant_token = token_urlsafe(24)
@@ -344,7 +259,14 @@ class Site:
         self.rt = RequestTracker(folder / "rt")
         started.callback(self.rt.stop)
         (folder / "plugin").mkdir()
-        self.plugin = Plugin(folder / "plugin", self.rt, f"http://127.0.0.1:{tenant.port}", tenant_token)
+        self.plugin = Plugin(
+            folder / "plugin",
+            SETTINGS,
+            self.rt.environment,
+            rt_port=self.rt.port,
+            tenant=f"http://127.0.0.1:{tenant.port}",
+            tenant_token=tenant_token,
+        )
         started.callback(self.plugin.stop)
 
     def install(self) -> str:
@@ -365,31 +287,6 @@ class Site:
         """The addresses of an account that Microsoft's side was really asked about, in order."""
         return [asked.address for asked in self.tenant_app.extensions["tenant"].asked if asked.netid == netid]
 
-    def report(self, email: str, subject: str, *, report: str = "ndr-5.1.8", **more: str) -> EmailMessage:
-        """A customer's mail with the bounce attached as mail programs do."""
-        mail = EmailMessage()
-        mail["From"], mail["To"], mail["Subject"] = f"A Customer <{email}>", "support@example.edu", subject
-        mail["Message-ID"] = f"<{token_urlsafe(12)}@example.edu>"
-        for name, value in more.items():
-            mail[name] = value
-        mail.set_content("Hello,\n\nnobody gets my mail any more, it says undeliverable. Please help!\n")
-        mail.add_attachment(self.bounce(email, report), filename="Undeliverable.eml")
-        return mail
-
-    def bounce(self, sender: str, report: str = "ndr-5.1.8") -> Any:
-        """What Microsoft sent back to them, as a mail."""
-        import email
-        import email.policy
-
-        text = (MAIL / f"{report}.eml").read_text("utf-8")
-        filled = text.format(
-            sender=sender,
-            recipient="ruth.mensah@partner.example",
-            date="Tue, 24 Nov 2026 13:50:00 +0000",
-            message_id="<b1@example.edu>",
-        )
-        return email.message_from_string(filled, policy=email.policy.default)
-
 
 STORIES = {
     "main": "Main Job",
@@ -404,14 +301,7 @@ STORIES = {
 
 
 def _accounts() -> Mapping[str, Any]:
-    return default_accounts() | {netid: _account(netid, name) for netid, name in STORIES.items()}
-
-
-def _account(netid: str, name: str) -> dict[str, Any]:
-    addresses = [f"{name.lower().replace(' ', '.')}@example.edu", f"{netid}@cs.example.edu"]
-    reason = "OutboundSpamLast24Hours=412;OutboundMailLast24Hours=455;OutboundSpamPercent=90;"
-    blocked = [{"address": address, "reason": reason, "minutes_ago": 190} for address in addresses]
-    return {"display_name": name, "addresses": addresses, "blocked": blocked}
+    return default_accounts() | {netid: account(netid, name) for netid, name in STORIES.items()}
 
 
 def _now() -> datetime:

@@ -33,6 +33,7 @@ def test_tenant_is_one_that_can_look(demo: Demo) -> None:
     ],
 )
 def test_moment_counts_only_after_the_block(demo: Demo, check: AccountCheck, field: str, what: str) -> None:
+    demo.world.user("bbadger@example.edu").password_changed_at = None
     for minutes, verdict, words in (
         (189, Verdict.VERIFIED, "after the block"),
         (190, Verdict.NOT_SO, "before the block"),
@@ -44,6 +45,15 @@ def test_moment_counts_only_after_the_block(demo: Demo, check: AccountCheck, fie
     assert look(demo, check, since=None).verdict is Verdict.NOT_LOOKED
     setattr(demo.world.user("bbadger@example.edu"), field, None)
     assert look(demo, check).verdict is Verdict.NOT_LOOKED
+
+
+def test_sessions_ended_before_the_password_was_changed_may_have_begun_again(demo: Demo) -> None:
+    user = demo.world.user("bbadger@example.edu")
+    user.password_changed_at = NOW - timedelta(minutes=40)
+    for minutes, verdict in ((39, Verdict.VERIFIED), (41, Verdict.VERIFIED), (42, Verdict.NOT_SO)):
+        user.sessions_valid_from = NOW - timedelta(minutes=minutes)
+        assert look(demo, AccountCheck.SESSIONS_ENDED).verdict is verdict
+    assert "before the password change of 23 Nov 2026 at" in look(demo, AccountCheck.SESSIONS_ENDED).finding
 
 
 @pytest.mark.parametrize(

@@ -468,9 +468,10 @@ def test_nothing_becomes_not_blocked_unless_a_whole_list_says_so(page: Any, stat
         web.post(INVOKE, body=json.dumps(page), status=status)
         ours = {"system": "exchange_online", "tenant_id": TENANT, "client_id": CLIENT, "client_secret": SECRET}
         read = connect("campus", ours, lambda: NOW).status("bbadger")
-    entries = page.get("value") if isinstance(page, dict) else None
-    whole = 200 <= status < 300 and isinstance(entries, list) and not page.get("@odata.nextLink")
-    addresses = [entry.get("SenderAddress") if isinstance(entry, dict) else None for entry in entries or ()]
+    told = page.get("value") if isinstance(page, dict) else None
+    entries = told if isinstance(told, list) else []
+    whole = 200 <= status < 300 and entries is told and not page.get("@odata.nextLink")
+    addresses = [entry.get("SenderAddress") if isinstance(entry, dict) else None for entry in entries]
     readable = whole and all(isinstance(each, str) and each.strip() and "\0" not in each for each in addresses)
     if read.sending is Sending.NOT_BLOCKED:
         assert readable

@@ -1,11 +1,14 @@
 """Putting files of ours among an administrator's own: nothing else is touched, and a second time changes nothing."""
 
+import grp
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+
+import click
 
 from plugin.errors import PluginError
 
@@ -32,6 +35,62 @@ class Placed:
     group: int | None = None
 
 
+def files_of(source: Path, folder: Path) -> tuple[Placed, ...]:
+    """The files below `source` as they are to be in `folder`; what begins with ``#!`` may be run."""
+    return tuple(
+        Placed(
+            path=folder / file.relative_to(source),
+            content=(content := file.read_bytes()),
+            mode=0o755 if content.startswith(b"#!") else 0o644,
+        )
+        for file in sorted(source.rglob("*"))
+        if file.is_file() and not file.name.endswith(("~", ".pyc"))
+    )
+
+
+def group_named(name: str) -> int:
+    """The number of a group of this machine, which a person named."""
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise click.BadParameter(f"there is no group {name!r} here", param_hint="--group") from None
+
+
+def place(folder: Path, ours: Sequence[Placed], settings: Placed, *, is_dry: bool) -> None:
+    """Put the files of our `folder` and one settings file elsewhere, and tell what became of each."""
+    wanted = (*ours, list_of(folder, ours))
+    gone = outdated(folder, wanted)
+    changes = {file.path: change_of(file) for file in (*wanted, settings)} | dict.fromkeys(gone, Change.REMOVED)
+    if not is_dry:
+        _may_write(changes)
+        make_folders(folder, wanted)
+        for file in (*wanted, settings):
+            if changes[file.path] is not Change.UNCHANGED:
+                put(file)
+        for path in gone:
+            remove(folder, path)
+    _tell(folder, {path: change for path, change in changes.items() if path != settings.path})
+    _tell(settings.path.parent, {settings.path: changes[settings.path]})
+    if all(change is Change.UNCHANGED for change in changes.values()):
+        click.echo("Everything is as it should be already.")
+    elif is_dry:
+        click.echo("Nothing was done: this was a dry run.")
+
+
+def _tell(place: Path, changes: Mapping[Path, Change]) -> None:
+    click.echo(f"{place}:")
+    for path, change in changes.items():
+        click.echo(f"  {change.value:<10} {path.relative_to(place)}")
+
+
+def _may_write(changes: Mapping[Path, Change]) -> None:
+    """Said before anything is done, rather than in the middle of it."""
+    for path, change in changes.items():
+        there = next(parent for parent in path.parents if parent.exists())
+        if change is not Change.UNCHANGED and not os.access(there, os.W_OK):
+            raise PermissionError(13, os.strerror(13), str(there))
+
+
 def change_of(wanted: Placed) -> Change:
     """What `put` would do."""
     _no_link(wanted.path)
@@ -49,7 +108,7 @@ def change_of(wanted: Placed) -> Change:
 
 def put(wanted: Placed) -> None:
     """All of the file at once, whenever somebody looks; nobody else can read it before it has its mode."""
-    # RT reads every *.pm in its folder, so the name until then must be no such one.
+    # Some programs read every file of a kind in a folder, so the name until then must be of no kind.
     handle, name = tempfile.mkstemp(prefix=".m365-unblock-", dir=wanted.path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

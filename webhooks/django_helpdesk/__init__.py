@@ -1,0 +1,1 @@
+"""django-helpdesk with our Django app in it."""

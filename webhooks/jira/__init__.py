@@ -1,0 +1,1 @@
+"""Jira Service Management Cloud, by its signed admin webhooks and its REST APIs."""

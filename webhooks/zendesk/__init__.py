@@ -1,0 +1,1 @@
+"""Zendesk Support: adapter, sidebar app, set-up by its API."""
