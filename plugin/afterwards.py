@@ -1,6 +1,5 @@
 """What an agent does once Unblock was pressed: the reply, the customer who still cannot send, the way to Office 365."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,9 +11,9 @@ from plugin.casework import Casework, signed
 from plugin.errors import NotAllowed
 from plugin.model import Agent, Case, Role
 from plugin.naming import follow_up, posting
+from plugin.notes.discretion import ADDRESS
 from plugin.notes.texts import ReplyKind, Texts, public_note, says_too_much
 
-ADDRESS = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
 LONGEST_REPLY = 10_000  # characters
 
 

@@ -89,8 +89,10 @@ class Casework:
         return tuple(item for item in checklists.asked(self.checklist, sign_in=status.sign_in) if item.check)
 
     def looks(self, case: Case) -> rules.Looks:
-        """The looks at a case's account that still count."""
-        return {} if case.status is None else self._looks(case.id, case.status, case.answers_after)
+        """The looks at a case's account that still count; none where nothing checks itself."""
+        if case.status is None or not self._checking(case.status):
+            return {}
+        return self._looks(case.id, case.status, case.answers_after)
 
     def _looks(self, case_id: str, status: AccountStatus, after: datetime | None) -> rules.Looks:
         return rules.standing_looks(self.store.looks(case_id), status, after=after)

@@ -45,7 +45,7 @@ class GivingUp:
             case _:
                 self._journal(case, f"Could not be shown on the ticket: {why}")
 
-    def is_reply_given_up(self, case: Case, key: str, why: str) -> bool:
+    def give_up_reply(self, case: Case, key: str, why: str) -> bool:
         """Tell that a reply will not go out; False where the note is none."""
         sent = self._store.note(key)
         if sent is None or sent.note.visibility is not Visibility.PUBLIC:

@@ -46,16 +46,18 @@ class Looking:
 
     def _found(self, case: Case, items: Iterable[Item]) -> Iterable[Looked]:
         """A look for each item; no look fails, but one may say that it could not be made."""
+        checks = [item.check for item in items if item.check is not None]
+        if case.status is None:
+            return
         until = self._work.clock() + PATIENCE
-        for item in items:
-            if case.status is None or item.check is None:
-                continue
+        looks = look(self._tenant, case.status, checks, rules.block_began(case.status))
+        for check in checks:
             now = self._work.clock()
             if now < until:
-                yield look(self._tenant, case.status, item.check, rules.block_began(case.status))
+                yield next(looks)
             else:
                 why = f"{self._tenant.name} answers too slowly. Check this one by itself."
-                yield Looked(check=item.check, verdict=Verdict.NOT_LOOKED, finding=why, looked_at=now)
+                yield Looked(check=check, verdict=Verdict.NOT_LOOKED, finding=why, looked_at=now)
 
 
 def _is_news(before: Looked | None, looked: Looked) -> bool:

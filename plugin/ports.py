@@ -1,6 +1,6 @@
 """The two ports. Adapters fit them; the workflow and the doors know nothing else of other systems."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -171,10 +171,11 @@ class AccountChecks(Protocol):
     def can_look(self, status: AccountStatus) -> bool:
         """Whether it can look at this account at all; where it cannot, items are answered by people alone."""
 
-    def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
-        """Look at one thing of an account, now; `since` is when the block began, where anybody knows.
+    def look(self, status: AccountStatus, checks: Sequence[AccountCheck], since: datetime | None) -> Iterator[Looked]:
+        """Look at these things of an account, one after the other, each once its turn has come.
 
-        Never raises `RemoteError`: a look that fails is `Verdict.NOT_LOOKED`, with what failed.
+        `since` is when the block began, where anybody knows. Never raises `RemoteError`: a look that fails is
+        `Verdict.NOT_LOOKED`, with what failed.
         """
 
 
@@ -191,12 +192,14 @@ def can_look(tenant: MailTenant, status: AccountStatus) -> bool:
     return isinstance(tenant, AccountChecks) and tenant.can_look(status)
 
 
-def look(tenant: MailTenant, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
+def look(
+    tenant: MailTenant, status: AccountStatus, checks: Sequence[AccountCheck], since: datetime | None
+) -> Iterator[Looked]:
     """`AccountChecks.look` of any tenant; one that cannot look says so."""
     if isinstance(tenant, AccountChecks):
-        return tenant.look(status, check, since)
-    why = f"{tenant.name} cannot look at accounts."
-    return Looked(check=check, verdict=Verdict.NOT_LOOKED, finding=why, looked_at=status.checked_at)
+        return tenant.look(status, checks, since)
+    unable, why, at = Verdict.NOT_LOOKED, f"{tenant.name} cannot look at accounts.", status.checked_at
+    return iter([Looked(check=check, verdict=unable, finding=why, looked_at=at) for check in checks])
 
 
 def blocked_connectors(tenant: MailTenant) -> tuple[str, ...]:

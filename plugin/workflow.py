@@ -116,7 +116,7 @@ class Workflow:
         except PermanentError as error:
             # A right that is missing may be given: that is tried on, as for every note.
             is_final = error.was_surely_not_done and not isinstance(error, Denied)
-            if not (is_final and self._giving_up.is_reply_given_up(case, key, str(error))):
+            if not (is_final and self._giving_up.give_up_reply(case, key, str(error))):
                 raise
 
     # ── a ticket event ───────────────────────────────────────────────────────────────────────────────────────────
@@ -241,12 +241,11 @@ class Workflow:
         """Why Microsoft turns away the organisation's mail, as far as anybody can tell."""
         if finding.code != rules.CONNECTOR_BLOCKED:
             return rules.kept("Microsoft refuses the whole organisation, not one account.")
-        reason = rules.kept("Microsoft has blocked a connector of the organisation, not an account.")
         try:
             named = ", ".join(blocked_connectors(self._tenant))
         except RemoteError as error:
-            return f"{reason} Which one could not be read: {error}."
-        return f"{reason} Blocked now: {named}." if named else reason
+            return f"{rules.BY_CONNECTOR} Which one could not be read: {error}."
+        return f"{rules.BY_CONNECTOR} Blocked now: {named}." if named else rules.BY_CONNECTOR
 
     def _not_read(self, ticket: Ticket, finding: Finding, error: RemoteError) -> None:
         """A failed read takes back what an earlier one said, on the case that it concerns."""

@@ -73,8 +73,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "signatures": (("webhooks.signatures",), ("words",)),
     "webhooks": (
         (
-            "webhooks.answers", "webhooks.files", "webhooks.markers", "webhooks.payloads", "webhooks.places",
-            "webhooks.ticket_event", "webhooks.ticket_systems",
+            "webhooks.answers", "webhooks.files", "webhooks.installing", "webhooks.markers", "webhooks.payloads",
+            "webhooks.places", "webhooks.ticket_event", "webhooks.ticket_systems",
         ),
         ("words", "ports", "http", "manifest", "webhooks"),
     ),

@@ -203,8 +203,6 @@ class Stage:
     def enable_sign_in(self, netid: str) -> None:
         """What Security or the help desk does in the identity system."""
         self.tenant_app.extensions["tenant"].enable_sign_in(netid)
-        if self.microsoft is not None:
-            self.microsoft.world.enable(netid)
 
     def blocked_accounts(self) -> list[Account]:
         """Whom Microsoft blocks in the demo tenant now."""

@@ -58,9 +58,9 @@ class Several:
         """Whether the tenant can that the account was read from."""
         return any(tenant.name == status.tenant and can_look(tenant, status) for tenant in self._tenants)
 
-    def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
+    def look(self, status: AccountStatus, checks: Sequence[AccountCheck], since: datetime | None) -> Iterator[Looked]:
         """As the tenant can that the account was read from."""
-        return look(self._of(status), status, check, since)
+        return look(self._of(status), status, checks, since)
 
     def _of(self, status: AccountStatus) -> MailTenant:
         for tenant in self._tenants:

@@ -14,7 +14,7 @@ identity system that knows whether Security disabled the sign-in, and why. Eithe
     =================  ==============  ================================================================
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -76,12 +76,11 @@ class SideBySide:
         """Whether the mail side can."""
         return can_look(self._mail, status)
 
-    def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
+    def look(self, status: AccountStatus, checks: Sequence[AccountCheck], since: datetime | None) -> Iterator[Looked]:
         """As the mail side can, but for the sign-in, of which both have a word to say."""
-        looked = look(self._mail, status, check, since)
-        if check is not AccountCheck.SIGN_IN_ENABLED or looked.verdict is not Verdict.VERIFIED:
-            return looked
-        return _both_enabled(looked, self._read_again(status))
+        for looked in look(self._mail, status, checks, since):
+            is_half = looked.check is AccountCheck.SIGN_IN_ENABLED and looked.verdict is Verdict.VERIFIED
+            yield _both_enabled(looked, self._read_again(status)) if is_half else looked
 
     def _read_again(self, status: AccountStatus) -> AccountStatus | RemoteError:
         try:

@@ -76,9 +76,8 @@ def told(text: str, case: Case) -> str:
         return ""
     if text.endswith(rules.PUT_BACK) and text != rules.PUT_BACK:
         return f"{told(text.removesuffix(rules.PUT_BACK).strip(), case)} {_(rules.PUT_BACK)}"
-    connector = "Microsoft has blocked a connector of the organisation, not an account."
-    if text.startswith(f"{connector} "):
-        return f"{_(connector)} {text.removeprefix(connector).strip()}"
+    if text.startswith(f"{rules.BY_CONNECTOR} "):
+        return f"{_(rules.BY_CONNECTOR)} {text.removeprefix(rules.BY_CONNECTOR).strip()}"
     reason = case.status.sign_in.reason if case.status else None
     if reason and text == f"The sign-in is disabled: {reason}.":
         return str(_("The sign-in is disabled: %(reason)s.", reason=reason))

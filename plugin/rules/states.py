@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from plugin.model import Case, CaseState
+from plugin.rules.kept import kept
 
 TAG_OF = {
     CaseState.NEEDS_PERSON: "m365-needs-person",
@@ -56,6 +57,9 @@ ANSWERING = frozenset({CaseState.CHECKLIST_OPEN, CaseState.READY, CaseState.BULK
 
 CONNECTOR_BLOCKED = "5.7.711"
 """The enhanced status code with which Microsoft refuses what comes by a blocked connector ("bad inbound connector")."""
+
+BY_CONNECTOR = kept("Microsoft has blocked a connector of the organisation, not an account.")
+"""Why such a case is where it is; which connector stands behind it, where that is known."""
 
 PRESSING = ANSWERING | AFTER_ASKING
 """States in which Unblock can be pressed at all."""

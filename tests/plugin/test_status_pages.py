@@ -108,7 +108,7 @@ def test_the_answer_names_no_place_and_no_cause(client: FlaskClient, file: Calla
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("POST", "/webhooks", 404), ("POST", "/webhooks/", 404), ("GET", "/panel/desk", 404),
+    [("GET", "/", 404), ("POST", "/webhooks", 404), ("POST", "/webhooks/", 404), ("GET", "/panel/desk", 405),
      ("POST", "/healthz", 405), ("GET", "/panel/-/nothing.css", 404), ("GET", "/panel/desk/1/session", 405)],
 )  # fmt: skip
 def test_an_address_that_is_nobodys_is_answered_with_a_problem_document(

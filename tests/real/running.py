@@ -8,15 +8,19 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 from secrets import token_bytes, token_urlsafe
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
 from tests.ports import free_port
+
+if TYPE_CHECKING:  # the driver is installed by `make test-real` only
+    from playwright.sync_api import Browser, BrowserContext
 
 MAIL = Path(__file__).parents[2] / "plugin" / "demo" / "mail"
 PATIENCE = 45.0  # seconds for something to have happened
@@ -135,3 +139,26 @@ def bounce(sender: str, report: str = "ndr-5.1.8") -> Any:
         message_id="<b1@example.edu>",
     )
     return email.message_from_string(filled, policy=email.policy.default)
+
+
+def complaints_of(context: "BrowserContext") -> list[str]:
+    """What a browser complains of from now on."""
+    heard: list[str] = []
+    context.on("console", lambda said: said.type == "error" and heard.append(said.text))
+    context.on("weberror", lambda error: heard.append(str(error.error)))
+    return heard
+
+
+@contextmanager
+def seats(browser: "Browser", make: Callable[["BrowserContext", str], Any]) -> Iterator[Callable[[str], Any]]:
+    """Seats to order, by login, with their ``complaints``; nothing may have complained in any of them."""
+    taken: list[Any] = []
+
+    def take(login: str) -> Any:
+        taken.append(make(browser.new_context(viewport={"width": 1280, "height": 1400}), login))
+        return taken[-1]
+
+    yield take
+    for seat in taken:
+        seat.context.close()
+    assert [fault for seat in taken for fault in seat.complaints] == []

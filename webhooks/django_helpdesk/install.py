@@ -15,13 +15,13 @@ import click
 
 from plugin.errors import PluginError, SettingsError
 from plugin.options import CONFIG
+from plugin.settings import is_confidential
 from plugin.settings_document import Source, read_source
 from webhooks.places import Placed, files_of, group_named, place
 from webhooks.ticket_systems import connect
 
 APP = Path(__file__).parent / "app"
 FOLDER, SETTINGS_FILE = "helpdesk-m365-unblock", "m365_unblock.json"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command(name="django_helpdesk", short_help="django-helpdesk: our Django app and its settings.")
@@ -62,8 +62,7 @@ def django_settings(source: Source) -> dict[str, Any]:
             f"  (umask 077; openssl rand -hex 32 > secrets/{source.name}-launch-secrets)\n"
             f'and name it:  launch_secrets_file = "secrets/{source.name}-launch-secrets"'
         )
-    url = urlsplit(source.public_url)
-    if url.scheme != "https" and url.hostname not in LOOPBACK:
+    if not is_confidential(source.public_url):
         raise SettingsError("[server] public_url: the app takes https only, since launch tokens go there")
     # What would be refused at every start is refused now; nothing is sent.
     connect(source.name, {**settings, "ca_file": None})

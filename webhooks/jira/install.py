@@ -13,14 +13,15 @@ import click
 
 from plugin.errors import NotFound, PluginError
 from plugin.options import CONFIG
+from plugin.settings import is_confidential
 from plugin.settings_document import Source, read_source
+from webhooks import installing
 from webhooks.jira import answers, screens, set_up
 from webhooks.jira.fields import PROMISED, Known, definition, known
 from webhooks.jira.rest import PLATFORM, Rest
 from webhooks.jira.service_desk import shown_to_customers
 from webhooks.ticket_systems import connect
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WEBHOOKS = ("rest", "webhooks", "1.0", "webhook")
 NEEDS = "the global permission Administer Jira"
 
@@ -57,19 +58,15 @@ def command(path: Path, source: str | None, admin_email: str, admin_token_file: 
     # What would be refused at every start is refused now; nothing is sent.
     placeholders = {"ca_file": None, "token": "made at Atlassian", "own_account": "told by Jira"}
     connect(found.name, {**found.settings, **placeholders})
-    ca_file = found.settings.get("ca_file")
+    ca_file = installing.ca_file(path, found.settings.get("ca_file"))
     rest = Rest(
         "Jira",
         found.settings["url"],
         admin_email,
-        _token(admin_token_file),
-        ca_file=str(path.parent.resolve() / ca_file) if ca_file else None,
+        installing.admin_token(admin_token_file, called="API token", shown_by="Atlassian"),
+        ca_file=ca_file,
     )
-    changes = list(Installation(rest, found, is_dry=dry_run).changes())
-    if not any(changes):
-        click.echo("Everything is as it should be already.")
-    elif dry_run:
-        click.echo("Nothing was done: this was a dry run.")
+    installing.tell_outcome(Installation(rest, found, is_dry=dry_run).changes(), is_dry=dry_run)
     if not dry_run:
         later = found.later["token"] or path.parent / "secrets" / f"{found.name}-token"
         click.echo(AFTERWARDS.format(email=found.settings["email"], token=later, config=path.resolve()))
@@ -174,15 +171,7 @@ def _number(webhook: Mapping[str, Any]) -> str:
     return urlsplit(str(webhook["self"])).path.rstrip("/").rpartition("/")[2]
 
 
-def _token(file: Path) -> str:
-    token = file.read_text("utf-8").strip()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise PluginError(f"{file} holds no API token: one line, as Atlassian showed it")
-    return token
-
-
 def _refuse_redirects(found: Source) -> None:
     """Jira delivers to https only, and a redirect loses what it has to tell."""
-    url = urlsplit(found.public_url)
-    if url.scheme != "https" and url.hostname not in LOOPBACK:
+    if not is_confidential(found.public_url):
         raise PluginError(f"[server] public_url is {found.public_url}: give the https address, Jira sends to no other")

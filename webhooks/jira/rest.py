@@ -5,15 +5,16 @@ search finds nothing. So every 404 is followed by a question that only somebody 
 """
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from plugin.errors import Denied, NotFound, PermanentError
+from plugin.errors import NotFound, PermanentError
 from plugin.http import Remote, Reply, Traffic
 from plugin.model import Attachment
 from plugin.refusals import Said, json_object
 from webhooks import files
+from webhooks.answers import explaining_denials
 
 PLATFORM = ("rest", "api", "3")
 SERVICE_DESK = ("rest", "servicedeskapi")
@@ -94,12 +95,8 @@ def refusal(_headers: Mapping[str, str], body: bytes) -> Said:
     return Said(title="; ".join(text for text in told if isinstance(text, str) and text))
 
 
-@contextmanager
-def _told(needs: str) -> Iterator[None]:
-    try:
-        yield
-    except Denied as error:
-        why = "Jira does not take the e-mail address and token together, or the token has run out: make a new one"
-        if error.status == 403:
-            why = f"the token's user needs {needs}" if needs else "the token's user may not do this in the project"
-        raise Denied(error.system, error.doing, f"{error.message}; {why}", status=error.status) from error
+def _told(needs: str) -> AbstractContextManager[None]:
+    return explaining_denials(
+        unknown="Jira does not take the e-mail address and token together, or the token has run out: make a new one",
+        forbidden=f"the token's user needs {needs}" if needs else "the token's user may not do this in the project",
+    )

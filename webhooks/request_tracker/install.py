@@ -16,6 +16,7 @@ import click
 
 from plugin.errors import PluginError, SettingsError
 from plugin.options import CONFIG
+from plugin.settings import LOOPBACK, is_confidential
 from plugin.settings_document import Source, read_source
 from webhooks.places import Placed, files_of, group_named, place
 from webhooks.ticket_systems import connect
@@ -28,7 +29,6 @@ PLUGINS = Path("/usr/local/share/request-tracker5/plugins")  # Debian's RT 5, as
 SITE_CONFIG = Path("/etc/request-tracker5/RT_SiteConfig.d")
 MASON_CACHE = Path("/var/cache/request-tracker5/mason_data/obj")
 PLAIN = re.compile(r"[!-~]+")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 SETTINGS = """{ours}
 # Run it again to change this file: it replaces it. Settings of your own go into a file of your own, see the guide.
@@ -105,8 +105,7 @@ def settings_text(source: Source) -> str:
         raise SettingsError(NO_PANEL.format(name=source.name))
     if not PLAIN.fullmatch(launch_secrets[0]):
         raise SettingsError(f"[sources.{source.name}] launch_secrets, entry 1: RT takes ASCII without spaces only")
-    url = urlsplit(source.public_url)
-    if url.scheme != "https" and url.hostname not in LOOPBACK:
+    if not is_confidential(source.public_url):
         raise SettingsError("[server] public_url: RT takes https only, since launch tokens go there")
     # What would be refused at every start is refused now. The token comes later, and nothing is sent.
     connect(source.name, {**source.settings, "ca_file": None, "token": "made by RT"})

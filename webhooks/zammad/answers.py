@@ -6,11 +6,11 @@ from datetime import datetime
 from email.utils import parseaddr
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, fields
 
-from plugin.errors import PermanentError
 from plugin.model import Attachment, Message, Person, Visibility
 from plugin.ports import ChangedTicket
+from webhooks.answers import Loading
 
 OF_AGENTS = frozenset({"Agent", "System"})
 
@@ -133,12 +133,10 @@ class Article:
         )
 
 
-class Reading:
-    """Loads answers; `system` and `doing` are named where one is not as the API has it."""
+class Reading(Loading):
+    """Loads answers of the API."""
 
-    def __init__(self, system: str, doing: str) -> None:
-        self._system = system
-        self._doing = doing
+    described = "Zammad's API has it"
 
     def ticket(self, data: Any) -> TicketRow:
         """A ticket asked for with expand=true."""
@@ -203,16 +201,6 @@ class Reading:
         """An item of a checklist."""
         item: dict[str, Any] = self._load(ItemSchema(), data)
         return item
-
-    def _load(self, schema: Schema, data: Any) -> Any:
-        try:
-            return schema.load(data)
-        except ValidationError as error:
-            raise self._wrong(f"{error.messages!s:.200}") from error
-
-    def _wrong(self, why: str) -> PermanentError:
-        # With the status of an answer that was taken: what was asked for may have been done.
-        return PermanentError(self._system, self._doing, f"the answer is not as Zammad's API has it: {why}", status=200)
 
 
 def _article(row: dict[str, Any]) -> Article:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -17,13 +16,13 @@ from plugin.checklist import AskedWhen, Checklist
 from plugin.errors import PluginError
 from plugin.manifest import manifest
 from plugin.options import CONFIG
+from plugin.settings import is_confidential
 from plugin.settings_document import Source, read_source
+from webhooks import installing
 from webhooks.ticket_systems import connect
 from webhooks.zammad import set_up
 from webhooks.zammad.attributes import PROMISED, definition
 from webhooks.zammad.rest import Rest
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 AFTERWARDS = """
 What is left to do:
@@ -55,16 +54,10 @@ def command(path: Path, source: str | None, admin_token_file: Path, dry_run: boo
     _refuse_redirects(found)
     # What would be refused at every start is refused now; nothing is sent.
     connect(found.name, {**found.settings, "ca_file": None, "token": "made in Zammad"})
-    token = _token(admin_token_file)
-    ca_file = found.settings.get("ca_file")
-    rest = Rest(
-        "Zammad", found.settings["url"], token, ca_file=str(path.parent.resolve() / ca_file) if ca_file else None
-    )
-    changes = list(Installation(rest, found, is_dry=dry_run).changes())
-    if not any(changes):
-        click.echo("Everything is as it should be already.")
-    elif dry_run:
-        click.echo("Nothing was done: this was a dry run.")
+    token = installing.admin_token(admin_token_file, called="access token", shown_by="Zammad")
+    ca_file = installing.ca_file(path, found.settings.get("ca_file"))
+    rest = Rest("Zammad", found.settings["url"], token, ca_file=ca_file)
+    installing.tell_outcome(Installation(rest, found, is_dry=dry_run).changes(), is_dry=dry_run)
     if not dry_run:
         later = found.later["token"] or path.parent / "secrets" / f"{found.name}-token"
         click.echo(AFTERWARDS.format(own_user=found.settings["own_user"], token=later, config=path.resolve()))
@@ -193,17 +186,9 @@ NEEDS = {
 """The permission that each kind of thing takes."""
 
 
-def _token(file: Path) -> str:
-    token = file.read_text("utf-8").strip()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise PluginError(f"{file} holds no access token: one line, as Zammad showed it")
-    return token
-
-
 def _refuse_redirects(found: Source) -> None:
     """Zammad follows a redirect as GET, without the body: the address must be the final one."""
-    url = urlsplit(found.public_url)
-    if url.scheme != "https" and url.hostname not in LOOPBACK:
+    if not is_confidential(found.public_url):
         raise PluginError(
             f"[server] public_url is {found.public_url}: give the https address. Zammad would follow a redirect, "
             "but without what it has to tell"

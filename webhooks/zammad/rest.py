@@ -1,13 +1,14 @@
 """Zammad's REST API over `plugin.http.Remote`, and what its refusals mean, for whoever looks after the settings."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from plugin.errors import Denied, PermanentError
+from plugin.errors import PermanentError
 from plugin.http import Remote, Reply, Traffic
 from plugin.model import Attachment
 from webhooks import files
+from webhooks.answers import explaining_denials
 
 
 class Rest:
@@ -50,12 +51,10 @@ class Rest:
             return files.fetch(self._remote, attachment)
 
 
-@contextmanager
-def _told(needs: str) -> Iterator[None]:
-    try:
-        yield
-    except Denied as error:
-        why = "Zammad does not know the token, or token access is switched off (System > API)"
-        if error.status == 403:
-            why = f"the token needs the permission {needs}" if needs else "its user has no access to the ticket's group"
-        raise Denied(error.system, error.doing, f"{error.message}; {why}", status=error.status) from error
+def _told(needs: str) -> AbstractContextManager[None]:
+    return explaining_denials(
+        unknown="Zammad does not know the token, or token access is switched off (System > API)",
+        forbidden=f"the token needs the permission {needs}"
+        if needs
+        else "its user has no access to the ticket's group",
+    )

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, fields
 
-from plugin.errors import PermanentError
 from plugin.model import Attachment
 from plugin.ports import ChangedTicket
+from webhooks.answers import Loading
 from webhooks.zendesk.records import Comment, TicketField, TicketRow, User
 
 
@@ -85,12 +85,10 @@ class FieldSchema(Answer):
     visible_in_portal = fields.Boolean(required=True)
 
 
-class Reading:
-    """Loads answers; `system` and `doing` are named where one is not as the API has it."""
+class Reading(Loading):
+    """Loads answers of the API."""
 
-    def __init__(self, system: str, doing: str) -> None:
-        self._system = system
-        self._doing = doing
+    described = "Zendesk's API has it"
 
     def ticket(self, data: Any) -> TicketRow:
         """The ticket in an answer, with the name of its group where groups came along."""
@@ -173,18 +171,6 @@ class Reading:
         if not isinstance(data, dict) or name not in data:
             raise self._wrong(f"{name}: Missing data for required field.")
         return data[name]
-
-    def _load(self, schema: Schema, data: Any) -> Any:
-        try:
-            return schema.load(data)
-        except ValidationError as error:
-            raise self._wrong(f"{error.messages!s:.200}") from error
-
-    def _wrong(self, why: str) -> PermanentError:
-        # With the status of an answer that was taken: what was asked for may have been done.
-        return PermanentError(
-            self._system, self._doing, f"the answer is not as Zendesk's API has it: {why}", status=200
-        )
 
 
 def _name_of(group: int | None, groups: Any) -> str:

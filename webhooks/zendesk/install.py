@@ -7,21 +7,21 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
 from plugin.errors import PluginError
 from plugin.manifest import manifest
 from plugin.options import CONFIG
+from plugin.settings import is_confidential
 from plugin.settings_document import Source, read_source
+from webhooks import installing
 from webhooks.ticket_systems import connect
 from webhooks.zendesk import set_up
 from webhooks.zendesk.answers import Reading
 from webhooks.zendesk.rest import Rest
 from webhooks.zendesk.ticket_fields import PROMISED, TEXT, definition
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LATER = ("token", "webhook_secrets", "app_installation", "app_public_keys")
 MOST_PAGES = 20
 STAND_IN_SECRET = "stands in until Zendesk has made one"  # noqa: S105 - nothing is signed with it
@@ -62,17 +62,18 @@ def command(
     # What would be refused at every start is refused now; nothing is sent.
     stand_ins = {"ca_file": None, "token": "made in Zendesk", "webhook_secrets": [STAND_IN_SECRET]}
     connect(found.name, {**found.settings, **stand_ins})
-    ca_file = found.settings.get("ca_file")
+    ca_file = installing.ca_file(path, found.settings.get("ca_file"))
     rest = Rest(
-        "Zendesk", found.settings["url"], admin, _token(admin_token_file),
-        ca_file=str(path.parent.resolve() / ca_file) if ca_file else None,
-    )  # fmt: skip
+        "Zendesk",
+        found.settings["url"],
+        admin,
+        installing.admin_token(admin_token_file, called="API token", shown_by="Zendesk"),
+        ca_file=ca_file,
+    )
     secrets = found.later["webhook_secrets"] or path.parent.resolve() / "secrets" / f"{found.name}-webhook-secrets"
-    changes = list(Installation(rest, found, secrets=secrets, package=package, is_dry=dry_run).changes())
-    if not any(changes):
-        click.echo("Everything is as it should be already.")
-    elif dry_run:
-        click.echo("Nothing was done: this was a dry run.")
+    installing.tell_outcome(
+        Installation(rest, found, secrets=secrets, package=package, is_dry=dry_run).changes(), is_dry=dry_run
+    )
     if not dry_run:
         token = found.later["token"] or path.parent / "secrets" / f"{found.name}-token"
         click.echo(AFTERWARDS.format(own_user=found.settings["own_user"], token=token, config=path.resolve()))
@@ -216,15 +217,7 @@ def _write_secret(path: Path, lines: list[str]) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def _token(file: Path) -> str:
-    token = file.read_text("utf-8").strip()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise PluginError(f"{file} holds no API token: one line, as Zendesk showed it")
-    return token
-
-
 def _refuse_insecure(found: Source) -> None:
     """Zendesk opens an app at an https address only, or on this very machine."""
-    url = urlsplit(found.public_url)
-    if url.scheme != "https" and url.hostname not in LOOPBACK:
+    if not is_confidential(found.public_url):
         raise PluginError(f"[server] public_url is {found.public_url}: give the https address; Zendesk opens no other")

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -11,11 +11,12 @@ from urllib.parse import unquote, urlsplit
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from plugin.errors import Denied, Moved, PermanentError, Throttled
+from plugin.errors import Moved, PermanentError, Throttled
 from plugin.http import Remote, Reply, Traffic
 from plugin.model import Attachment
 from plugin.refusals import Said, json_object
 from webhooks import files
+from webhooks.answers import explaining_denials
 
 CONTENT_HOSTS = ("zdusercontent.com",)  # where Zendesk keeps the bytes of attachments
 SPARED = 0.1  # of what the account may ask in a minute; what can wait leaves it to agents and to notes
@@ -130,12 +131,9 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-@contextmanager
-def _told(needs: str) -> Iterator[None]:
-    try:
-        yield
-    except Denied as error:
-        why = "Zendesk does not know this user with this token, or token access is switched off (Admin Center > APIs)"
-        if error.status == 403:
-            why = f"it takes {needs}" if needs else "our user may not see or change it"
-        raise Denied(error.system, error.doing, f"{error.message}; {why}", status=error.status) from error
+def _told(needs: str) -> AbstractContextManager[None]:
+    return explaining_denials(
+        unknown="Zendesk does not know this user with this token, or token access is switched off "
+        "(Admin Center > APIs)",
+        forbidden=f"it takes {needs}" if needs else "our user may not see or change it",
+    )

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from plugin.demo.bodies import Problem
 from plugin.demo.doors import MakeSecret, SignInLinks, harden, keep_session_cookie, random_secret
 from plugin.demo.tenant import api, pages
-from plugin.demo.tenant.world import Clock, Tenant
+from plugin.demo.tenant.world import Clock, Mailboxes, Tenant
 
 _LONGEST_BODY = 1024 * 1024
 
@@ -23,7 +23,7 @@ def create_app(
     settle_seconds: float,
     page_key: str,
     accounts: Mapping[str, Any] | None = None,
-    mailboxes: pages.Mailboxes | None = None,
+    mailboxes: Mailboxes | None = None,
     new_secret: MakeSecret = random_secret,
 ) -> Flask:
     """The demo tenant: API behind `token`, pages behind ``/?key=<page_key>``, which works once.
@@ -35,11 +35,11 @@ def create_app(
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _LONGEST_BODY
     keep_session_cookie(app, name="tenant_session", secret=token)
-    tenant = Tenant(accounts, clock=clock, settle_seconds=settle_seconds)
+    tenant = Tenant(accounts, clock=clock, settle_seconds=settle_seconds, mailboxes=mailboxes)
     links = SignInLinks({page_key: "Help desk"})
     app.extensions.update(tenant=tenant, sign_in_links=links)
     app.register_blueprint(api.blueprint(tenant, token))
-    app.register_blueprint(pages.blueprint(tenant, links, new_secret, mailboxes))
+    app.register_blueprint(pages.blueprint(tenant, links, new_secret))
     app.register_error_handler(Problem, api.as_problem)
     app.register_error_handler(HTTPException, _error)
     app.after_request(harden)

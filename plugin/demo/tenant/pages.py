@@ -1,13 +1,12 @@
 """The pages a help desk knows: search an account, read its Office 365 status, unblock an address."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
 from plugin.demo.doors import MakeSecret, SignInLinks, require_form_token, sign_in
-from plugin.demo.tenant.world import COMPROMISED, Account, Result, Tenant
+from plugin.demo.tenant.world import COMPROMISED, Account, Mailboxes, Result, Tenant
 
 _SAID = {
     Result.REQUESTED: "Microsoft was asked to unblock {}. It stays listed until that is done; load this page again.",
@@ -16,22 +15,9 @@ _SAID = {
 }
 
 
-class Mailboxes(Protocol):
-    """Another system's mailboxes, which help desks reach from here."""
-
-    def secure(self, netid: str) -> None:
-        """A new password, signed out everywhere, no forwarding and no rules."""
-
-    def enable(self, netid: str) -> None:
-        """Hear that the sign-in works again."""
-
-
-def blueprint(
-    tenant: Tenant, links: SignInLinks, new_secret: MakeSecret, mailboxes: Mailboxes | None = None
-) -> Blueprint:
+def blueprint(tenant: Tenant, links: SignInLinks, new_secret: MakeSecret) -> Blueprint:
     """Pages behind a one-time sign-in link, with the same unblock as the API."""
     pages = Blueprint("pages", __name__)
-    enable = _enabling(tenant, mailboxes)
 
     @pages.before_request
     def let_in() -> Response | None:
@@ -57,7 +43,7 @@ def blueprint(
             account=_known(tenant, netid),
             asked=asked,
             compromised=COMPROMISED,
-            has_mailbox=mailboxes is not None,
+            has_mailbox=tenant.mailboxes is not None,
         )
 
     @pages.post("/accounts/<netid>/unblock")
@@ -71,25 +57,13 @@ def blueprint(
     @pages.post("/accounts/<netid>/enable-sign-in")
     def enable_sign_in(netid: str) -> Response:
         require_form_token()
-        done = enable(_known(tenant, netid).netid)
+        done = tenant.enable_sign_in(_known(tenant, netid).netid)
         flash("The sign-in is enabled." if done else "Only Security can enable this sign-in.")
         return redirect(url_for("pages.account", netid=netid), 303)
 
-    if mailboxes is not None:
-        pages.add_url_rule("/accounts/<netid>/secure", "secure", _securing(tenant, mailboxes), methods=["POST"])
+    if tenant.mailboxes is not None:
+        pages.add_url_rule("/accounts/<netid>/secure", "secure", _securing(tenant, tenant.mailboxes), methods=["POST"])
     return pages
-
-
-def _enabling(tenant: Tenant, mailboxes: Mailboxes | None) -> Callable[[str], bool]:
-    """Enables a sign-in, here and where the mailbox is."""
-
-    def enable(netid: str) -> bool:
-        done = tenant.enable_sign_in(netid)
-        if done and mailboxes is not None:
-            mailboxes.enable(netid)
-        return done
-
-    return enable
 
 
 def _securing(tenant: Tenant, mailboxes: Mailboxes) -> Callable[[str], Response]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Protocol
 
 Clock = Callable[[], datetime]
 
@@ -68,11 +68,29 @@ class Asked:
     result: Result
 
 
+class Mailboxes(Protocol):
+    """Another system's mailboxes, which help desks reach from here."""
+
+    def secure(self, netid: str) -> None:
+        """A new password, signed out everywhere, no forwarding and no rules."""
+
+    def enable(self, netid: str) -> None:
+        """Hear that the sign-in works again."""
+
+
 class Tenant:
     """The simulated mail tenant; every call is safe from any thread. Unknown accounts raise `KeyError`."""
 
-    def __init__(self, accounts: Mapping[str, Any] | None, *, clock: Clock, settle_seconds: float) -> None:
+    def __init__(
+        self,
+        accounts: Mapping[str, Any] | None,
+        *,
+        clock: Clock,
+        settle_seconds: float,
+        mailboxes: Mailboxes | None = None,
+    ) -> None:
         self.clock = clock
+        self.mailboxes = mailboxes
         self.asked: list[Asked] = []
         self._settle = timedelta(seconds=settle_seconds)
         self._lock = RLock()
@@ -123,6 +141,8 @@ class Tenant:
             if account.sign_in != "disabled" or account.sign_in_reason != COMPROMISED:
                 return False
             account.sign_in, account.sign_in_reason, account.sign_in_since = "enabled", None, self.clock()
+            if self.mailboxes is not None:
+                self.mailboxes.enable(account.netid)
             return True
 
     def _find(self, name: str) -> Account:

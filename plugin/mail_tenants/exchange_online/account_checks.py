@@ -6,7 +6,7 @@ which form InvokeCommand gives them out is not, so anything that is not empty co
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,20 +38,23 @@ Found = tuple[Verdict, str, tuple[str, ...]]
 
 
 class AccountLooks:
-    """Looks at one thing of one account at a time; what fails is told, never taken for good."""
+    """Looks at one account, at one thing after the other; what fails is told, never taken for good."""
 
     def __init__(self, graph: Graph, exchange: InvokeCommand, clock: Callable[[], datetime]) -> None:
         self._graph = graph
         self._exchange = exchange
         self._clock = clock
 
-    def look(self, account: str, check: AccountCheck, since: datetime | None) -> Looked:
+    def look(self, account: str, checks: Sequence[AccountCheck], since: datetime | None) -> Iterator[Looked]:
         """`account` is its id or any of its addresses; `since` is when the block began, where anybody knows."""
-        try:
-            verdict, finding, items = self._found(self._graph.person(account), check, since)
-        except RemoteError as error:
-            verdict, finding, items = Verdict.NOT_LOOKED, str(error), ()
-        return Looked(check=check, verdict=verdict, finding=finding, items=items, looked_at=self._clock())
+        person = None
+        for check in checks:
+            try:
+                person = person or self._graph.person(account)
+                verdict, finding, items = self._found(person, check, since)
+            except RemoteError as error:
+                verdict, finding, items = Verdict.NOT_LOOKED, str(error), ()
+            yield Looked(check=check, verdict=verdict, finding=finding, items=items, looked_at=self._clock())
 
     def _found(self, person: Person, check: AccountCheck, since: datetime | None) -> Found:
         match check:

@@ -5,7 +5,7 @@ disabled, never why: the reason stays unread, and the procedure asks for Securit
 system knows it names that one in ``sign_in_from``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from plugin.errors import RemoteError
@@ -93,9 +93,9 @@ class ExchangeOnline:
         """It can."""
         return True
 
-    def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
-        """Look at one thing of an account, now."""
-        return self._looks.look(status.netid, check, since)
+    def look(self, status: AccountStatus, checks: Sequence[AccountCheck], since: datetime | None) -> Iterator[Looked]:
+        """Look at these things of an account, one after the other."""
+        return self._looks.look(status.netid, checks, since)
 
     def blocked_connectors(self) -> tuple[str, ...]:
         """The organisation's inbound connectors that Microsoft has blocked."""

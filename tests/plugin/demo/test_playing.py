@@ -18,6 +18,7 @@ from plugin.demo.folders import a_folder
 from plugin.demo.playing import COMPLAINT, show_doors, stay
 from plugin.demo.stage import Stage
 from plugin.model import CaseState
+from tests.ports import free_port
 
 Demo = Callable[..., subprocess.Popen[str]]
 
@@ -107,7 +108,7 @@ def test_a_plugin_that_ends_by_itself_is_told_and_ends_the_story(demo: Demo, tmp
 def test_a_port_that_is_taken_is_named_with_who_wanted_it_and_the_way_out(
     demo: Demo, tmp_path: Path, offset: int, what: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:  # where its neighbours stay free
         port = taken.getsockname()[1]
         running = demo("--port", str(port - offset))
         said, _ = running.communicate(timeout=25)
@@ -120,7 +121,7 @@ def test_a_port_that_is_taken_is_named_with_who_wanted_it_and_the_way_out(
 
 
 def test_the_demo_of_microsoft_365_takes_a_fourth_port(demo: Demo) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:  # where its neighbours stay free
         running = demo("--port", str(taken.getsockname()[1] - 3), "--tenant", "exchange_online")
         said, _ = running.communicate(timeout=25)
     assert "wanted for the demo of Microsoft 365, is not to be had" in said

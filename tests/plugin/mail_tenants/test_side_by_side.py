@@ -1,6 +1,6 @@
 """Exchange's kind of tenant and an identity system over one account, each for what it knows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -82,9 +82,15 @@ class Looking(InMemory):
     def can_look(self, status: AccountStatus) -> bool:
         return True
 
-    def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
+    def look(self, status: AccountStatus, checks: Sequence[AccountCheck], since: datetime | None) -> Iterator[Looked]:
         verdict = Verdict.VERIFIED if self.status(status.netid).sign_in.state is SignIn.ENABLED else Verdict.NOT_SO
-        return Looked(check=check, verdict=verdict, finding=f"{self.name} looked.", looked_at=NOW)
+        for check in checks:
+            yield Looked(check=check, verdict=verdict, finding=f"{self.name} looked.", looked_at=NOW)
+
+
+def one_look(tenant: AccountChecks, status: AccountStatus, check: AccountCheck) -> Looked:
+    (looked,) = tenant.look(status, [check], None)
+    return looked
 
 
 def side_by_side(mail: SignInState, other: SignInState | RemoteError | None) -> SideBySide:
@@ -173,21 +179,21 @@ def test_sign_in_is_enabled_only_where_both_say_so(
     mail: SignInState, other: SignInState | RemoteError, verdict: Verdict, finding: str
 ) -> None:
     both = side_by_side(mail, other)
-    looked = both.look(known("microsoft", mail), AccountCheck.SIGN_IN_ENABLED, None)
+    looked = one_look(both, known("microsoft", mail), AccountCheck.SIGN_IN_ENABLED)
     assert (looked.verdict, looked.finding) == (verdict, finding)
 
 
 def test_other_looks_are_the_mail_sides_alone() -> None:
     both = side_by_side(ON, HR)
     assert both.can_look(known("microsoft", ON))
-    looked = both.look(known("microsoft", ON), AccountCheck.NO_FORWARDING, None)
+    looked = one_look(both, known("microsoft", ON), AccountCheck.NO_FORWARDING)
     assert looked.verdict is Verdict.VERIFIED
 
 
 def test_mail_side_that_cannot_look_never_verifies() -> None:
     both = SideBySide(InMemory("a", {}), InMemory("b", {}))
     assert not both.can_look(known("a", ON))
-    assert both.look(known("a", ON), AccountCheck.NO_FORWARDING, None).verdict is Verdict.NOT_LOOKED
+    assert one_look(both, known("a", ON), AccountCheck.NO_FORWARDING).verdict is Verdict.NOT_LOOKED
 
 
 # ── several tenants ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,7 +214,7 @@ def test_account_is_in_the_tenant_that_knows_it_and_is_unblocked_there() -> None
         [],
     )
     assert all_of_them.can_look(status)
-    assert all_of_them.look(status, AccountCheck.NO_FORWARDING, None).finding == "hospital looked."
+    assert one_look(all_of_them, status, AccountCheck.NO_FORWARDING).finding == "hospital looked."
     assert [check.what for check in all_of_them.check()] == ["college", "hospital"]
 
 
@@ -242,7 +248,7 @@ def test_tenant_that_cannot_look_never_verifies() -> None:
     both = Several([InMemory("a", {}), Looking("b", {})])
     assert not both.can_look(known("a", ON))
     assert not both.can_look(known("former", ON))
-    assert both.look(known("a", ON), AccountCheck.NO_FORWARDING, None).verdict is Verdict.NOT_LOOKED
+    assert one_look(both, known("a", ON), AccountCheck.NO_FORWARDING).verdict is Verdict.NOT_LOOKED
 
 
 # ── how the settings join them ───────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """A ticket with a blocked account, the real desk over a real database, and agents who open its panel."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -107,6 +107,7 @@ class Tenant(MailTenant):
     finds: dict[AccountCheck, tuple[Verdict, str, *tuple[str, ...]]] | None = (
         None  # what looking finds; None where it cannot look
     )
+    look_takes: float = 0  # seconds
     looked_since: list[datetime | None] = field(default_factory=list)
 
     @property
@@ -128,10 +129,12 @@ class Tenant(MailTenant):
     def can_look(self, status: AccountStatus) -> bool:
         return self.finds is not None
 
-    def look(self, status: AccountStatus, check: AccountCheck, since: datetime | None) -> Looked:
-        self.looked_since.append(since)
-        verdict, finding, *items = (self.finds or {}).get(check, (Verdict.VERIFIED, "All well."))
-        return Looked(check=check, verdict=verdict, finding=finding, items=tuple(items), looked_at=self.clock())
+    def look(self, status: AccountStatus, checks: Sequence[AccountCheck], since: datetime | None) -> Iterator[Looked]:
+        for check in checks:
+            self.looked_since.append(since)
+            self.clock.pass_time(seconds=self.look_takes)
+            verdict, finding, *items = (self.finds or {}).get(check, (Verdict.VERIFIED, "All well."))
+            yield Looked(check=check, verdict=verdict, finding=finding, items=tuple(items), looked_at=self.clock())
 
 
 class System(TicketSystem):

@@ -157,13 +157,7 @@ def test_viewer_has_nothing_checked(office: Office) -> None:
 def test_looking_ends_in_time_where_the_tenant_is_slow(office: Office) -> None:
     case = opened(office, {})
     panel = office.open()
-    look = office.tenant.look
-
-    def slowly(*given: object) -> object:
-        office.clock.pass_time(seconds=15)
-        return look(*given)
-
-    office.tenant.look = slowly
+    office.tenant.look_takes = 15
     shown = office.text_of(checked(office, panel, case))
     assert len(office.tenant.looked_since) == 2
     assert shown.count("Could not check. campus answers too slowly. Check this one by itself.") == 5

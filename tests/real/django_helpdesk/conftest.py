@@ -25,7 +25,18 @@ from plugin.demo import tenant as demo_tenant
 from plugin.demo.serving import RunningServer, serve
 from plugin.demo.tenant.world import default_accounts
 from tests.ports import free_port
-from tests.real.running import PATIENCE, Plugin, account, bounce, environment, is_answering, report, until
+from tests.real.running import (
+    PATIENCE,
+    Plugin,
+    account,
+    bounce,
+    complaints_of,
+    environment,
+    is_answering,
+    report,
+    seats,
+    until,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page
@@ -414,7 +425,6 @@ class HelpdeskSeat:
 
     def __init__(self, context: "BrowserContext", site: Site, login: str) -> None:
         self.context, self._site = context, site
-        self.complaints: list[str] = []
         context.set_default_timeout(PATIENCE * 1000)
         self.page: Page = context.new_page()
         self.page.goto(f"{site.helpdesk.url}/login/")
@@ -422,12 +432,7 @@ class HelpdeskSeat:
         self.page.locator("input[name=password]").fill(PASSWORD)
         self.page.locator("input[name=password]").press("Enter")
         self.page.wait_for_url(lambda url: "login" not in url)
-        context.on("console", lambda said: self._hear(said.type, said.text))
-        context.on("weberror", lambda error: self._hear("error", str(error.error)))
-
-    def _hear(self, kind: str, text: str) -> None:
-        if kind == "error":
-            self.complaints.append(text)
+        self.complaints = complaints_of(context)
 
     def open(self, ticket: str) -> "FrameLocator":
         """django-helpdesk's own page of a ticket; the panel in it."""
@@ -438,13 +443,5 @@ class HelpdeskSeat:
 @pytest.fixture
 def take_helpdesk_seat(browser: "Browser", site: Site) -> Iterator[Callable[[str], HelpdeskSeat]]:
     """Seats to order."""
-    taken: list[HelpdeskSeat] = []
-
-    def take(login: str) -> HelpdeskSeat:
-        taken.append(HelpdeskSeat(browser.new_context(viewport={"width": 1280, "height": 1400}), site, login))
-        return taken[-1]
-
-    yield take
-    for seat in taken:
-        seat.context.close()
-    assert [fault for seat in taken for fault in seat.complaints] == []
+    with seats(browser, lambda context, login: HelpdeskSeat(context, site, login)) as take:
+        yield take

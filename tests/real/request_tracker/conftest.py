@@ -22,7 +22,17 @@ from plugin.demo import tenant as demo_tenant
 from plugin.demo.serving import RunningServer, serve
 from plugin.demo.tenant.world import default_accounts
 from tests.ports import free_port
-from tests.real.running import PATIENCE, Plugin, account, environment, is_answering, report, until
+from tests.real.running import (
+    PATIENCE,
+    Plugin,
+    account,
+    complaints_of,
+    environment,
+    is_answering,
+    report,
+    seats,
+    until,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page
@@ -325,7 +335,6 @@ class RtSeat:
 
     def __init__(self, context: "BrowserContext", site: Site, login: str) -> None:
         self.context, self._site = context, site
-        self.complaints: list[str] = []
         context.set_default_timeout(PATIENCE * 1000)
         self.page: Page = context.new_page()
         self.page.goto(f"{site.rt.url}/")
@@ -333,12 +342,7 @@ class RtSeat:
         self.page.locator("input[name=pass]").fill(PASSWORD)
         self.page.locator("input[name=pass]").press("Enter")
         self.page.wait_for_load_state()
-        context.on("console", lambda said: self._hear(said.type, said.text))
-        context.on("weberror", lambda error: self._hear("error", str(error.error)))
-
-    def _hear(self, kind: str, text: str) -> None:
-        if kind == "error":
-            self.complaints.append(text)
+        self.complaints = complaints_of(context)
 
     def open(self, ticket: str) -> "FrameLocator":
         """RT's own page of a ticket; the panel in it."""
@@ -349,13 +353,5 @@ class RtSeat:
 @pytest.fixture
 def take_rt_seat(browser: "Browser", site: Site) -> Iterator[Callable[[str], RtSeat]]:
     """Seats to order."""
-    taken: list[RtSeat] = []
-
-    def take(login: str) -> RtSeat:
-        taken.append(RtSeat(browser.new_context(viewport={"width": 1280, "height": 1400}), site, login))
-        return taken[-1]
-
-    yield take
-    for seat in taken:
-        seat.context.close()
-    assert [fault for seat in taken for fault in seat.complaints] == []
+    with seats(browser, lambda context, login: RtSeat(context, site, login)) as take:
+        yield take

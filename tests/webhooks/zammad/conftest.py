@@ -1,6 +1,6 @@
 """A stand-in of Zammad that answers, an adapter that talks to it, and a whole office around both."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from plugin.ports import TicketSystem
-from tests.conftest import Clock
-from tests.stand_ins.office import Office
+from tests.stand_ins.fixtures import clock, desk, make_office, office, site, source  # noqa: F401
 from tests.stand_ins.zammad import Running
-from webhooks.ticket_systems import connect
 from webhooks.zammad.attributes import PROMISED, attribute_of
 from webhooks.zammad.install import command
 
@@ -22,8 +19,8 @@ SECRET = "a signature token that is long enough"
 class ZammadSite:
     """A `tests.stand_ins.office.Site`."""
 
-    def __init__(self, clock: Callable[[], datetime], **settings: Any) -> None:
-        self.running = Running(clock)
+    def __init__(self, now: Callable[[], datetime], **settings: Any) -> None:
+        self.running = Running(now)
         self.zammad = self.running.zammad
         self._more = settings
 
@@ -77,46 +74,6 @@ class ZammadSite:
         self.running.close()
 
 
-@pytest.fixture(autouse=True)
-def desk() -> None:
-    """The mock of the other folders is not for here: these tests talk to a server."""
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def site(clock: Clock) -> Iterator[ZammadSite]:
-    site = ZammadSite(clock)
-    yield site
-    site.close()
-
-
-@pytest.fixture
-def source(site: ZammadSite) -> TicketSystem:
-    return connect("desk", site.settings())
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    office = Office(tmp_path, ZammadSite)
-    yield office
-    office.close()
-
-
-@pytest.fixture
-def make_office(tmp_path: Path) -> Iterator[Callable[..., Office]]:
-    """Offices to order, with settings of the source."""
-    made: list[Office] = []
-
-    def make(**settings: Any) -> Office:
-        folder = tmp_path / f"office-{len(made)}"
-        folder.mkdir()
-        made.append(Office(folder, lambda clock: ZammadSite(clock, **settings)))
-        return made[-1]
-
-    yield make
-    for office in made:
-        office.close()
+def site_type() -> type[ZammadSite]:
+    return ZammadSite

@@ -5,7 +5,7 @@ Every request that goes out in these tests is held to what Zendesk publishes of 
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,8 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from plugin.ports import TicketSystem
-from tests.conftest import Clock
-from tests.stand_ins.office import Office
+from tests.stand_ins.fixtures import clock, desk, make_office, office, site, source  # noqa: F401
 from tests.stand_ins.zendesk import PUBLIC_KEY, Call, Running
-from webhooks.ticket_systems import connect
 from webhooks.zendesk.install import command
 from webhooks.zendesk.set_up import APP
 from webhooks.zendesk.ticket_fields import PROMISED
@@ -51,8 +48,8 @@ def _why_not(call: Call) -> str:
 class ZendeskSite:
     """A `tests.stand_ins.office.Site`."""
 
-    def __init__(self, clock: Callable[[], datetime], **settings: Any) -> None:
-        self.running = Running(clock)
+    def __init__(self, now: Callable[[], datetime], **settings: Any) -> None:
+        self.running = Running(now)
         self.zendesk = self.running.zendesk
         self.zendesk.make_secret = lambda: SECRET
         manifest = {"name": APP, "signedUrls": True, "location": {"support": {"ticket_sidebar": {"url": "https://x"}}}}
@@ -129,44 +126,6 @@ class ZendeskSite:
         assert undocumented(self.zendesk.calls) == []
 
 
-@pytest.fixture(autouse=True)
-def desk() -> None:
-    """The mock of the other folders is not for here: these tests talk to a server."""
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def site(clock: Clock) -> Iterator[ZendeskSite]:
-    site = ZendeskSite(clock)
-    yield site
-    site.close()
-
-
-@pytest.fixture
-def source(site: ZendeskSite) -> TicketSystem:
-    return connect("desk", site.settings())
-
-
-@pytest.fixture
-def office(make_office: Callable[..., Office]) -> Office:
-    return make_office()
-
-
-@pytest.fixture
-def make_office(tmp_path: Path) -> Iterator[Callable[..., Office]]:
-    """Offices to order, with settings of the source."""
-    made: list[Office] = []
-
-    def make(**settings: Any) -> Office:
-        folder = tmp_path / f"office-{len(made)}"
-        folder.mkdir()
-        made.append(Office(folder, lambda clock: ZendeskSite(clock, **settings)))
-        return made[-1]
-
-    yield make
-    for office in made:
-        office.close()
+def site_type() -> type[ZendeskSite]:
+    return ZendeskSite

@@ -76,7 +76,7 @@ def test_every_note_says_who_may_see_it_and_is_read_back(office: Office) -> None
     assert calls[calls.index(("PUT", f"/tickets/{ticket}")) + 1] == ("GET", f"/tickets/{ticket}/comments")
 
 
-def test_reply_that_others_would_get_waits_until_they_are_off_the_ticket(office: Office) -> None:
+def test_reply_that_others_would_get_is_not_sent_and_agents_are_told_who_they_are(office: Office) -> None:
     site = office.site
     site.install(office.config)
     ticket = filed(office)
@@ -88,9 +88,11 @@ def test_reply_that_others_would_get_waits_until_they_are_off_the_ticket(office:
     office.run()
     assert site.public_texts(ticket) == []
     assert site.zendesk.mails == []
+    assert "the reply to the customer was not sent" in site.internal_notes(ticket)[-1]
+    assert "boss@example.org" in site.internal_notes(ticket)[-1]
     site.zendesk.tickets[int(ticket)]["email_cc_ids"] = []
     office.pass_time(minutes=6)
-    assert [address for address, _ in site.zendesk.mails] == [CUSTOMER]
+    assert site.zendesk.mails == []
 
 
 def test_what_is_written_in_zendesk_itself_comes_back_by_no_trigger(office: Office) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from flask import Response
+from flask import Response, request
 
 from plugin.demo.exchange.application import EXCHANGE, GRAPH
 from plugin.model import AccountCheck, Looked, Verdict
@@ -16,7 +16,7 @@ BLOCKED_AT = NOW - timedelta(minutes=190)
 
 def look(demo: Demo, check: AccountCheck, account: str = "bbadger", since: datetime | None = BLOCKED_AT) -> Looked:
     tenant = demo.tenant()
-    looked: Looked = tenant.look(tenant.status(account), check, since)
+    (looked,) = tenant.look(tenant.status(account), [check], since)
     assert (looked.check, looked.looked_at) == (check, NOW)
     return looked
 
@@ -143,7 +143,7 @@ def test_look_that_fails_is_never_verified(demo: Demo, check: AccountCheck, path
     tenant = demo.tenant()
     known = tenant.status("bbadger")
     demo.faults.plan(path, Response(body, status), times=9)
-    looked = tenant.look(known, check, BLOCKED_AT)
+    (looked,) = tenant.look(known, [check], BLOCKED_AT)
     assert looked.verdict is Verdict.NOT_LOOKED
     assert looked.finding.startswith("campus: ")
 
@@ -155,7 +155,7 @@ def test_every_look_without_its_right_says_which_is_missing(demo: Demo, check: A
     demo.application.permissions[GRAPH] = frozenset({"User.Read.All"})
     demo.application.permissions[EXCHANGE] = frozenset()
     demo.application.revoke_tokens()
-    looked = tenant.look(known, check, BLOCKED_AT)
+    (looked,) = tenant.look(known, [check], BLOCKED_AT)
     missing = {
         AccountCheck.NO_FORWARDING: "the role for Get-Mailbox",
         AccountCheck.NO_SUSPICIOUS_RULES: "the role for Get-InboxRule",
@@ -167,3 +167,13 @@ def test_every_look_without_its_right_says_which_is_missing(demo: Demo, check: A
         assert missing[check] in looked.finding
     else:
         assert looked.verdict in (Verdict.VERIFIED, Verdict.NOT_SO)
+
+
+def test_person_is_read_once_for_all_looks(demo: Demo) -> None:
+    tenant = demo.tenant()
+    status = tenant.status("bbadger")
+    read: list[str] = []
+    demo.app.before_request_funcs.setdefault(None, []).append(lambda: read.append(request.path))
+    checks = [AccountCheck.PASSWORD_CHANGED, AccountCheck.SESSIONS_ENDED, AccountCheck.SIGN_IN_ENABLED]
+    assert {looked.verdict for looked in tenant.look(status, checks, BLOCKED_AT)} == {Verdict.VERIFIED}
+    assert len([path for path in read if path.endswith("/users")]) == 1
