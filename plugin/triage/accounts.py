@@ -61,7 +61,7 @@ def as_seen(text: str) -> str:
 def _netid() -> re.Pattern[str]:
     names = "|".join(re.escape(name).replace(r"\ ", "[ -]?") for name in data("words.json")["netid"]["names"])
     verbs = "|".join(re.escape(verb) for verb in data("words.json")["netid"]["verbs"])
-    word = r"([a-z][a-z0-9._-]{1,31})(?![\w@])"
+    word = r"([a-z][a-z0-9._-]{1,31})(?![\w@]|[.%+-]{1,3}[\w.%+-]{0,64}@)"  # nor the beginning of an address
     return re.compile(
         rf"(?:(?<![a-z])|(?<=[^\x00-\x7f]))(?:{names})\s{{0,3}}(?:([:=]|{verbs})\s{{0,3}})?[\"'<(]?{word}",
         re.IGNORECASE,

@@ -24,6 +24,7 @@ MAX_PARTS = 100
 MAX_DEPTH = 5  # mails inside mails
 MAX_STATUSES = 50
 GLOBAL = re.compile(r"message/global(-delivery-status|-headers)?(?![\w-])", re.IGNORECASE)
+BOUNDARY = re.compile(r"^--([^\s\"\\]{1,70})[ \t]*\nContent-", re.IGNORECASE | re.MULTILINE)  # RFC 2046 §5.1.1
 CHARSET = re.compile(r"charset\s{0,3}=\s{0,3}[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 
 
@@ -105,8 +106,21 @@ def _of_outlook_file(file: OutlookFile, room: Room, depth: int) -> Mail | None:
 def _parsed(content: bytes) -> Message:
     """Bytes stand as characters of the same number: given bytes, the parser would decode them as the stranger says."""
     text = content.decode("latin-1")
+    message = _fed(GLOBAL.sub(_older, text) if "/global" in text else text)
+    body = message.get_payload()
+    is_lost = isinstance(body, str) and message.get_content_maintype() == "multipart"
+    first = BOUNDARY.search(body) if is_lost and isinstance(body, str) else None
+    if first is None:
+        return message
+    # Its boundary was lost from the header, as on the way through a form; the parts are still told apart by it.
+    message.replace_header("Content-Type", f'{message.get_content_type()}; boundary="{first[1]}"')
+    headers = "".join(f"{name}: {value}\n" for name, value in message.items())
+    return _fed(f"{headers}\n{body}")
+
+
+def _fed(text: str) -> Message:
     parser = FeedParser(policy=compat32)
-    parser.feed(GLOBAL.sub(_older, text) if "/global" in text else text)
+    parser.feed(text)
     return parser.close()
 
 

@@ -89,7 +89,7 @@ def _as_the_writer_means(found: list[Reading], subject: str, words: str, domains
         "imitation" if _quotes_bait(text, domains) else None
     )
     if rule is not None:
-        return [_set_aside(reading, rule) for reading in found]
+        return [reading if _is_over_by_itself(reading, rule) else _set_aside(reading, rule) for reading in found]
     if any(map(_names_nobody, found)) and somebody_elses(text) and not named_in([text], domains, frozenset()):
         return [
             _set_aside(reading, "somebody-elses-account") if _names_nobody(reading) else reading for reading in found
@@ -110,6 +110,11 @@ def _quotes_bait(text: str, domains: Sequence[str]) -> bool:
 
 def _names_nobody(reading: Reading) -> bool:
     return reading.verdict.label is not Label.NOT_BLOCKED and not reading.sender
+
+
+def _is_over_by_itself(reading: Reading, rule: str) -> bool:
+    """A limit lifts itself within a day; whoever tells of it then wants to know how to reach the rest."""
+    return rule == "settled" and reading.verdict.label is Label.SENDING_LIMIT
 
 
 def _is_whole_answer(reading: Reading) -> bool:

@@ -24,6 +24,7 @@ CODE = re.compile(
 )
 SMTP_BEFORE = re.compile(r"(?<!\d)[245]\d\d[\s;,:('\"b#>=-]{1,6}\Z")
 SCANNED = re.compile(r"(?<![\w.])(\w)[ .,·:\-\n]{1,3}(\w{1,2})[ .,·:\-\n]{1,3}(\w{1,3})(?!\w|\.\d)", re.ASCII)
+LINK = re.compile(r"\bhttps?://[^\s<>\"]{1,2000}", re.IGNORECASE)  # whose hyphens make no code of its numbers
 RUN = re.compile(r"(?<![\w.])\d{2,4}\.\d{1,3}(?![\w.])|(?<![\w.])\d\.\d{2,4}(?![\w.])")
 MISREAD = str.maketrans({"o": "0", "l": "1", "i": "1", "s": "5", "b": "8", "|": "1"})
 
@@ -151,7 +152,7 @@ def _code_in(text: str, refusal: Refusal, *, last: bool) -> str | None:
 
 def scanned_in(text: str) -> list[str]:
     """What may be codes that were misread or are written in another way, such as S.l.8 or 5-1-8."""
-    return [".".join(match.groups()).lower().translate(MISREAD) for match in SCANNED.finditer(text)]
+    return [".".join(match.groups()).lower().translate(MISREAD) for match in SCANNED.finditer(LINK.sub(" ", text))]
 
 
 def _one_off(seen: str, code: str) -> bool:

@@ -1,5 +1,6 @@
 """Reports as they reach the help desk: attached, forwarded, pasted, quoted, as HTML, and made up."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -187,3 +188,11 @@ def test_the_help_desks_own_address_is_no_candidate(found: Found) -> None:
 def test_an_empty_ticket_has_one_finding_of_nothing() -> None:
     (finding,) = triage(TicketText(subject="", said=()), ())
     assert finding.label is Label.NOT_BLOCKED
+
+
+def test_a_report_whose_boundary_was_lost_is_taken_apart_all_the_same(found: Found, attached: Attached) -> None:
+    mail = attached("microsoft-5.1.8.eml")
+    damaged = re.sub(rb"boundary=", b"xboundary=", mail.content, count=1)
+    assert damaged != mail.content
+    (finding,) = found("", AttachedFile(filename="a.eml", content_type="message/rfc822", content=damaged))
+    assert (finding.label, finding.code, finding.candidates[0]) == (Label.SENDER_BLOCKED, "5.1.8", BUCKY)
