@@ -41,6 +41,7 @@ from plugin.transport import OriginAdapter, why_unsent
 MAX_BODY = 16 * 1024 * 1024
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 NO_RIGHTS = "; check the token and its rights"  # for those who have nothing more exact to say
+NO_ADDRESS = "the address must be http:// or https:// with a host and no password"
 MOVED = (301, 302, 307, 308)  # not 303, which a write is answered with once it was done
 
 
@@ -113,7 +114,7 @@ class Remote:
         self.base_url = base_url.rstrip("/")
         origin = _origin(base_url)
         if origin is None:
-            raise SettingsError(f"{system}: the address must be http:// or https:// with a host and no password")
+            raise SettingsError(f"{system}: {NO_ADDRESS}")
         self._origin = origin
         self._hidden = (*hidden, token or "")
         self._read_refusal = read_refusal
@@ -123,7 +124,7 @@ class Remote:
             self._headers["Authorization"] = f"{scheme} {token}"
         if ca_file is not None:
             _check_certificates(system, ca_file)
-        self._adapter = OriginAdapter(base_url, ca_file or True)
+        self._adapter = _adapter(system, base_url, ca_file or True)
 
     def url(self, *segments: str) -> str:
         """An address under the base; every segment percent-encoded, so no id can climb out of its place."""
@@ -270,6 +271,13 @@ def _what_was_sent(body: object, json: object) -> str:
         return ""
     names = ", ".join(json) if isinstance(json, Mapping) else ""
     return f"{len(body)} bytes" + (f": {names}" if names else "")
+
+
+def _adapter(system: str, base_url: str, verify: bool | str) -> OriginAdapter:
+    try:
+        return OriginAdapter(base_url, verify)
+    except requests.exceptions.InvalidURL as error:
+        raise SettingsError(f"{system}: {NO_ADDRESS}") from error
 
 
 def _check_certificates(system: str, ca_file: str) -> None:
