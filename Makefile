@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: triage-report demo test test-real chaos lint messages help requirements clean
+.PHONY: bench triage-report demo test test-real chaos lint messages help requirements clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ chaos: $(VENV)/.dev ## Play lives full of faults and deaths; SEEDS=5000 for more
 
 triage-report: $(VENV)/.dev ## Print how well triage does on the labelled tickets, by language and kind
 	@$(BIN)/python -m tests.triage.scoring
+
+bench: $(VENV)/.dev ## Measure speed and memory beside a bare Flask endpoint; ONLY=acks,notes for parts, FULL=1 fills the databases whole
+	@$(BIN)/python -m tests.benchmarks.speed $(if $(ONLY),--only $(ONLY)) $(if $(FULL),--full)
 
 lint: $(VENV)/.dev ## Format and lint
 	$(BIN)/ruff format .

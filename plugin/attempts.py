@@ -7,13 +7,14 @@
                                         a suspect, and runs alone: what ends workers must not take others along
     none of that helped                 dead: said in the log, on the ticket, to the operator
 
-Batches hold many events, each a task. One whose worker has ended is taken apart.
+Batches hold many events, each a task, and take along what these call for, so that showing a case on its ticket is no
+work of its own for the engine. A batch whose worker has ended is taken apart.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -33,6 +34,9 @@ from plugin.trace import tracing
 HANDLE_EVENTS = "handle_events"
 EVENTS_AT_ONCE = 8
 """Threads that work through a batch."""
+
+LONGEST_WITHOUT_LOOK = 0.2
+"""Seconds after which what some tasks of a batch have called for does not wait for the slower ones."""
 
 GIVE_UP_AFTER = timedelta(days=3)
 """So long a failing task is tried again; outages end, and so does waiting."""
@@ -123,13 +127,30 @@ class Attempts:
         members = [task for task in members if begun[task.id]]
         if begun[batch.id] > 1:
             why = "the worker ended while a batch was worked on"
+            along = [record.task for record in self._outbox.within(batch.id) if record.ended_at is None]
+            members = list({task.id: task for task in (*members, *along)}.values())
             apart = [self._again(task, timedelta(0), Outcome.CRASHED, why) for task in members]
             self._end([Result(ended=Ended(task=batch, outcome=Outcome.SPLIT)), *apart])
             return
-        with ThreadPoolExecutor(self._events_at_once) as pool:
-            results = list(pool.map(self._within_batch, members))
-        done = [result for result in results if result is not None]
+        done = self._worked_through(batch, members)
         self._end([Result(ended=Ended(task=batch, outcome=Outcome.DONE)), *done])
+
+    def _worked_through(self, batch: Task, tasks: Sequence[Task]) -> list[Result]:
+        """The results of a batch's tasks that are done, and of what these have called for, which is done right away."""
+        done: list[Result] = []
+        with ThreadPoolExecutor(self._events_at_once) as pool:
+            running = {pool.submit(self._within_batch, task) for task in tasks}
+            while running:
+                ended, running = wait(running, timeout=LONGEST_WITHOUT_LOOK)
+                new = [result for result in (future.result() for future in ended) if result is not None]
+                done += new
+                called = self._called_for(batch, [result.ended.task for result in new])
+                running |= {pool.submit(self._within_batch, task) for task in called}
+        return done
+
+    def _called_for(self, batch: Task, done: Sequence[Task]) -> list[Task]:
+        at = self._clock()
+        return self._insist(lambda: self._outbox.take_along(done, batch=batch, worker=self.worker, at=at), batch)
 
     def _within_batch(self, task: Task) -> Result | None:
         """What is done can wait to be kept until the others are; what has failed leaves the batch at once."""

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 MOST_WORKERS = 16  # of one machine
 
-END_WITH_PARENT = click.option("--end-with-parent", is_flag=True, hidden=True)
-"""Given by whoever starts it and holds the other end of standard input: `serve`, the demo."""
-
 
 @click.group()
 @click.version_option(package_name="m365-unblock")
@@ -51,7 +48,7 @@ def _settings(path: Path) -> "Settings":
 
 @main.command()
 @CONFIG
-@END_WITH_PARENT
+@click.option("--end-with-parent", is_flag=True, hidden=True)  # given by the demo, which holds our standard input
 @click.option(
     "--workers",
     type=click.IntRange(1, MOST_WORKERS),
@@ -62,58 +59,64 @@ def _settings(path: Path) -> "Settings":
 def serve(path: Path, end_with_parent: bool, workers: int) -> None:
     """Run everything: the web process and the workers, each a process of its own."""
     from plugin import serving
-    from plugin.app import set_up_logging
+    from plugin.app import Parts, set_up_logging
 
     with _told():
         set_up_logging()
+        serving.check_workers(_settings(path), workers)
+        settings = _made_ready(path).settings
+        names = ["worker"] if workers == 1 else [f"worker-{number + 1}" for number in range(workers)]
+        work = dict.fromkeys(names, lambda: _work(Parts(settings, is_worker=True, is_counted=True)))
+        pair = serving.Pair({"web": lambda: _serve_web(Parts(settings, is_counted=True)), **work})
+        _on_signals(pair.stop)
+        pair.start()
         if end_with_parent:
             serving.end_with_parent()
-        serving.check_workers(_settings(path), workers)
-        _made_ready(path)
-        pair = serving.Pair(path, workers)
-        pair.start()
-        _on_signals(pair.stop)
         sys.exit(pair.wait())
 
 
 @main.command()
 @CONFIG
-@END_WITH_PARENT
-def web(path: Path, end_with_parent: bool) -> None:
+def web(path: Path) -> None:
     """Run the web process: webhook receiver and panel."""
-    from plugin import serving
-    from plugin.app import create_app, set_up_logging
+    from plugin.app import set_up_logging
 
     with _told():
         set_up_logging()
-        if end_with_parent:
-            serving.end_with_parent()
-        parts = _made_ready(path, is_counted=True)
-        serving.run_gunicorn(lambda: create_app(parts), parts.settings)
+        _serve_web(_made_ready(path, is_counted=True))
 
 
 @main.command()
 @CONFIG
-@END_WITH_PARENT
-def worker(path: Path, end_with_parent: bool) -> None:
+def worker(path: Path) -> None:
     """Run the worker: the procedure."""
-    from plugin import serving
-    from plugin.app import create_worker_app, set_up_logging
+    from plugin.app import set_up_logging
 
     with _told():
         set_up_logging()
-        if end_with_parent:
-            serving.end_with_parent()
-        parts = _made_ready(path, is_worker=True, is_counted=True)
-        pages = create_worker_app(parts)
-        if parts.settings.worker_listen is not None:
-            serving.serve_beside(pages, parts.settings.worker_listen)
-        stopped = threading.Event()
-        _on_signals(stopped.set)
-        engine = parts.engine()
-        engine.start()
-        stopped.wait()
-        engine.stop()
+        _work(_made_ready(path, is_worker=True, is_counted=True))
+
+
+def _serve_web(parts: "Parts") -> None:
+    from plugin import serving
+    from plugin.app import create_app
+
+    serving.run_gunicorn(lambda: create_app(parts), parts.settings)
+
+
+def _work(parts: "Parts") -> None:
+    """Be a worker until a signal."""
+    from plugin import serving
+    from plugin.app import create_worker_app
+
+    if parts.settings.worker_listen is not None:
+        serving.serve_beside(create_worker_app(parts), parts.settings.worker_listen)
+    stopped = threading.Event()
+    _on_signals(stopped.set)
+    engine = parts.engine()
+    engine.start()
+    stopped.wait()
+    engine.stop()
 
 
 @main.group()

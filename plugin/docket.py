@@ -3,7 +3,7 @@
 A case that has its account keeps it: nothing that a ticket says later moves it to another one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from plugin.casework import Casework
@@ -21,14 +21,15 @@ class Docket:
 
     def of_account(self, ticket: Ticket, finding: Finding, account: str) -> Case:
         """The ticket's case for this account, else one that still looks for its account, else a new one."""
-        for case in self._cases(ticket):
+        cases = self._cases(ticket)
+        for case in cases:
             if case.account == account:
                 return replace(case, finding=finding)
-        return self._waiting(ticket, finding) or self._open(ticket, finding, account)
+        return _waiting(cases, finding) or self._open(ticket, finding, account)
 
     def unsettled(self, ticket: Ticket, finding: Finding) -> Case | None:
         """A case without an account for this finding, a new one if need be; None where a person settled it since."""
-        case = self._waiting(ticket, finding) or self._open(
+        case = _waiting(self._cases(ticket), finding) or self._open(
             ticket, finding, f"?{finding.label.value} {' '.join(sorted(_names(finding)))}"
         )
         return None if case.account else case
@@ -63,13 +64,6 @@ class Docket:
     def _cases(self, ticket: Ticket) -> tuple[Case, ...]:
         return self._store.cases_of_ticket(ticket.source, ticket.id)
 
-    def _waiting(self, ticket: Ticket, finding: Finding) -> Case | None:
-        names = _names(finding)
-        for case in self._cases(ticket):
-            if not case.account and _may_be_about(case.finding, finding.label, names):
-                return replace(case, finding=finding)
-        return None
-
     def _open(self, ticket: Ticket, finding: Finding, about: str) -> Case:
         new = self._work.new_case(ticket.source, ticket.id, about, opened_by="triage")
         case = replace(new, finding=finding, ticket_url=_link(ticket.url))
@@ -78,6 +72,15 @@ class Docket:
                 found = f"{finding.label.value}, {finding.confidence.value}"
                 change.log(case.id, JournalEntry(at=case.created_at, actor=PROGRAM, what=f"Triage: {found}."))
         return self._store.case(case.id) or case
+
+
+def _waiting(cases: Iterable[Case], finding: Finding) -> Case | None:
+    """Of these, one that still looks for its account and may be about what was found."""
+    names = _names(finding)
+    for case in cases:
+        if not case.account and _may_be_about(case.finding, finding.label, names):
+            return replace(case, finding=finding)
+    return None
 
 
 def _may_be_about(earlier: Finding | None, label: Label, names: set[str]) -> bool:

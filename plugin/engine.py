@@ -11,12 +11,14 @@ it relays, hands over, scans and keeps house. What a worker leaves behind when i
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.attempts import Attempts
@@ -24,18 +26,25 @@ from plugin.errors import RemoteError, StorageError
 from plugin.log import log
 from plugin.model import Task
 from plugin.ports import TicketSystem
-from plugin.relay import relay, row_of, scan, task_of
+from plugin.relay import BATCH, relay, row_of, scan, task_of
 from plugin.settings import Procedure
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
-from plugin.store.engine import address_of
+from plugin.store.engine import Version, address_of
 from plugin.store.locks import Locks, take_name
 from plugin.upkeep import Upkeep
 
-RELAY_PAUSE = 0.1  # seconds
+RELAY_PAUSE = 0.1  # seconds between two looks for work, where nothing tells of it
+NEWS_PAUSE = 0.02  # seconds between two looks at whether there can be any
+COLLECTING = (
+    0.05  # seconds after some work in which what comes is kept for one batch, as each costs the engine the same
+)
+LONGEST_PAUSE = 0.5  # seconds; then work is looked for, whatever was told
+BATCHES_HERE = 4  # that the leader begins itself, at once; others are for whichever worker has room
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
 ENGINE_CONNECTIONS = 8  # of a worker, to PostgreSQL; others wait
+QUEUE_PAUSE = 0.25  # seconds between two looks of a worker at a queue
 LEADER = "leader"
 LOCKS_LOST = 70  # EX_SOFTWARE of sysexits.h; whoever started the worker starts it again
 
@@ -67,6 +76,8 @@ class Engine:
         self._clock = clock
         self._stop = attempts.stopping
         self._leads = threading.Event()
+        self._work: Callable[[dict[str, Any]], None]
+        self._batches: set[str] = set()  # under way here
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -100,18 +111,30 @@ class Engine:
 
         @DBOS.workflow(name="task", max_recovery_attempts=None)  # `Attempts` counts, and says what it gives up
         def work(row: dict[str, Any]) -> None:
-            with self._upkeep.running(row["id"]):
-                DBOS.run_step({"name": row["name"]}, self._attempts.attempt, task_of(row))
+            with self._upkeep.running(row["id"]), self._taking_room(task_of(row)) as task:
+                DBOS.run_step({"name": task.name}, self._attempts.attempt, task)
 
+        self._work = work
         DBOS.launch()
-        DBOS.register_queue("events", worker_concurrency=4, polling_interval_sec=0.1, on_conflict="always_update")
+        DBOS.register_queue(
+            "events", worker_concurrency=4, polling_interval_sec=2 * QUEUE_PAUSE, on_conflict="always_update"
+        )
         DBOS.register_queue(
             "lanes",
             partition_concurrency=1,
             worker_concurrency=16,
-            polling_interval_sec=0.1,
+            polling_interval_sec=QUEUE_PAUSE,
             on_conflict="always_update",
         )
+
+    @contextmanager
+    def _taking_room(self, task: Task) -> Iterator[Task]:
+        if not task.lane:
+            self._batches.add(task.id)
+        try:
+            yield task
+        finally:
+            self._batches.discard(task.id)
 
     def stop(self) -> None:
         """Stop taking work; what is under way is finished or recovered at the next start.
@@ -143,9 +166,24 @@ class Engine:
         return self._upkeep.look()
 
     def _relay_for_ever(self) -> None:
+        versions = self._deliveries.version(), self._store.version()
         while self._is_leading():
-            if not self._unharmed("relay", self._relay):
-                self._stop.wait(RELAY_PAUSE)
+            seen = [version.now() for version in versions]
+            done = self._unharmed("relay", self._relay)
+            if not done:
+                self._await_change(versions, seen)
+            elif done < BATCH:
+                self._stop.wait(COLLECTING)
+        for version in versions:
+            version.close()
+
+    def _await_change(self, versions: Sequence[Version], seen: Sequence[int | None]) -> None:
+        if None in seen:
+            self._stop.wait(RELAY_PAUSE)
+            return
+        until = monotonic() + LONGEST_PAUSE
+        while monotonic() < until and [version.now() for version in versions] == seen:
+            self._stop.wait(NEWS_PAUSE)
 
     def _relay(self) -> int:
         return relay(self._deliveries, self._store, self._clock()) + self._hand_over()
@@ -194,10 +232,19 @@ class Engine:
     # ── the way in ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _hand_over(self) -> int:
-        """Give waiting tasks to DBOS; one it has already is ignored by its id."""
+        """Give waiting tasks to DBOS; one it has already is ignored by its id.
+
+        A batch is begun here and now, without a queue, while there is room: each queue is another wait.
+        """
         tasks: Sequence[Task] = self._store.waiting_tasks(100)
+        room = BATCHES_HERE - len(self._batches)
         for task in tasks:
-            self._enqueue(task)
+            if task.lane or task.not_before or room <= 0:
+                self._enqueue(task)
+            else:
+                room -= 1
+                with SetWorkflowID(task.id):
+                    DBOS.start_workflow(self._work, row_of(task))
         if tasks:
             with self._store.change() as change:
                 change.handed(tasks, self._clock())

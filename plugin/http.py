@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
-from requests.structures import CaseInsensitiveDict
+from requests.utils import default_headers
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import parse_url
 
@@ -35,11 +36,12 @@ from plugin.errors import (
 from plugin.log import masked
 from plugin.model import Call
 from plugin.refusals import ReadRefusal, body_of, line_for_people, problem_document, retry_after
-from plugin.transport import BoundedSession, why_unsent
+from plugin.transport import OriginAdapter, why_unsent
 
 MAX_BODY = 16 * 1024 * 1024
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 NO_RIGHTS = "; check the token and its rights"  # for those who have nothing more exact to say
+NO_ADDRESS = "the address must be http:// or https:// with a host and no password"
 MOVED = (301, 302, 307, 308)  # not 303, which a write is answered with once it was done
 
 
@@ -112,18 +114,17 @@ class Remote:
         self.base_url = base_url.rstrip("/")
         origin = _origin(base_url)
         if origin is None:
-            raise SettingsError(f"{system}: the address must be http:// or https:// with a host and no password")
+            raise SettingsError(f"{system}: {NO_ADDRESS}")
         self._origin = origin
         self._hidden = (*hidden, token or "")
         self._read_refusal = read_refusal
         self._timeout = (CONNECT_SECONDS, answer_seconds)
-        self._session = BoundedSession()
+        self._headers = {**default_headers(), "User-Agent": "m365-unblock"}
         if token is not None:
-            self._session.headers["Authorization"] = f"{scheme} {token}"
-        self._session.headers["User-Agent"] = "m365-unblock"
+            self._headers["Authorization"] = f"{scheme} {token}"
         if ca_file is not None:
             _check_certificates(system, ca_file)
-            self._session.verify = ca_file
+        self._adapter = _adapter(system, base_url, ca_file or True)
 
     def url(self, *segments: str) -> str:
         """An address under the base; every segment percent-encoded, so no id can climb out of its place."""
@@ -160,23 +161,23 @@ class Remote:
         """
         if not self.is_ours(url):
             raise PermanentError(self.system, doing, "not sent: the address is not on the configured host")
-        prepared = self._prepare(
-            doing, requests.Request(method, url, headers=headers, params=params, json=json, data=data)
-        )
+        request = self._prepare(doing, method, url, json=json, data=data, params=params, headers=headers or {})
+        told = partial(self._told, request, doing, _what_was_sent(request.body, json))
         with self._traffic.slot(self.system):
             at, began = datetime.now(UTC), monotonic()
             try:
-                reply = self._send(prepared, doing)
+                reply = self._send(request, doing)
             except RemoteError as error:
-                self._traffic.done(self._told(prepared, doing, at, began, error.status, error.message))
+                self._traffic.done(told(at, began, error.status, error.message))
                 raise
-            self._traffic.done(self._told(prepared, doing, at, began, reply.status, f"{len(reply.body)} bytes"))
+            self._traffic.done(told(at, began, reply.status, f"{len(reply.body)} bytes"))
             return reply
 
     def _told(
         self,
         request: requests.PreparedRequest,
         doing: str,
+        sent: str,
         at: datetime,
         began: float,
         status: int | None,
@@ -188,41 +189,53 @@ class Remote:
             doing=masked(doing),
             method=request.method or "",
             path=masked(urlsplit(request.url or "").path),
-            sent=_what_was_sent(request.body),
+            sent=sent,
             status=status,
             answer=masked(answer),
             seconds=round(monotonic() - began, 3),
         )
 
-    def _send(self, prepared: requests.PreparedRequest, doing: str) -> Reply:
+    def _send(self, request: requests.PreparedRequest, doing: str) -> Reply:
         try:
-            with self._session.send(prepared, timeout=self._timeout, allow_redirects=False, stream=True) as response:
+            with self._adapter.send(request, stream=True, timeout=self._timeout) as response:
                 return self._read(response, doing)
         except requests.exceptions.ConnectionError as error:
             raise self._lost(error, doing) from error
         except (requests.exceptions.RequestException, HTTPError) as error:
             raise OutcomeUnknown(self.system, doing, f"no complete answer ({type(error).__name__})") from error
 
-    def _prepare(self, doing: str, request: requests.Request) -> requests.PreparedRequest:
+    def _prepare(
+        self,
+        doing: str,
+        method: str,
+        url: str,
+        *,
+        json: Any,
+        data: Mapping[str, str] | None,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+    ) -> requests.PreparedRequest:
+        """What a session would prepare that has our headers, no cookies and no hooks."""
+        request = requests.PreparedRequest()
         try:
-            prepared = self._session.prepare_request(request)
-            for value in request.headers.values():
-                str(value).encode("latin-1")  # fails here rather than half-way through sending
+            request.prepare_method(method)
+            request.prepare_url(url, params)
+            request.prepare_headers({**self._headers, **headers})
+            request.prepare_body(data, None, json)
+            for value in headers.values():
+                value.encode("latin-1")  # fails here rather than half-way through sending
         except (requests.exceptions.RequestException, UnicodeError) as error:
             raise PermanentError(self.system, doing, f"not sent: no proper request ({type(error).__name__})") from error
-        return prepared
+        return request
 
     def _read(self, response: requests.Response, doing: str) -> Reply:
         status = response.status_code
         if not 200 <= status < 300:
             raise self._refused(response, doing)
-        body = bytearray()
-        for chunk in response.iter_content(65536):
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise PermanentError(self.system, doing, f"answer larger than {MAX_BODY} bytes", status=status)
-        headers = CaseInsensitiveDict(response.headers)
-        return Reply(system=self.system, doing=doing, status=status, headers=headers, body=bytes(body))
+        body = response.raw.read(MAX_BODY + 1, decode_content=True)
+        if len(body) > MAX_BODY:
+            raise PermanentError(self.system, doing, f"answer larger than {MAX_BODY} bytes", status=status)
+        return Reply(system=self.system, doing=doing, status=status, headers=response.headers, body=body)
 
     def _lost(self, error: requests.exceptions.ConnectionError, doing: str) -> Unreachable | OutcomeUnknown:
         if why := why_unsent(error):
@@ -252,16 +265,19 @@ class Remote:
         return PermanentError(self.system, doing, message, status=status, problem=problem)
 
 
-def _what_was_sent(body: object) -> str:
-    """The size of a body and the names at its top; nothing of what it says."""
+def _what_was_sent(body: object, json: object) -> str:
+    """The size of a JSON body and the names at its top; nothing of what it says."""
     if not isinstance(body, bytes):
         return ""
-    try:
-        document = json_codec.loads(body)
-    except ValueError:
-        document = None
-    names = ", ".join(document) if isinstance(document, dict) else ""
+    names = ", ".join(json) if isinstance(json, Mapping) else ""
     return f"{len(body)} bytes" + (f": {names}" if names else "")
+
+
+def _adapter(system: str, base_url: str, verify: bool | str) -> OriginAdapter:
+    try:
+        return OriginAdapter(base_url, verify)
+    except requests.exceptions.InvalidURL as error:
+        raise SettingsError(f"{system}: {NO_ADDRESS}") from error
 
 
 def _check_certificates(system: str, ca_file: str) -> None:

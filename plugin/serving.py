@@ -1,15 +1,17 @@
 """Running the processes: the web process under gunicorn, or it and workers under one command."""
 
+import gc
 import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -19,6 +21,12 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from plugin.errors import SettingsError
 from plugin.log import log
 from plugin.settings import Settings
+
+ENDS = (signal.SIGTERM, signal.SIGINT)
+"""What a process is told to end by."""
+
+REST = 1.0
+"""Seconds before a child that has ended by itself is begun again."""
 
 
 class _Web(BaseApplication):  # type: ignore[misc]
@@ -134,55 +142,74 @@ def _databases(settings: Settings) -> tuple[str, ...]:
 
 
 class Pair:
-    """Web and workers as child processes; one that ends by itself is started again, all end together."""
+    """Web and workers as children of this process; one that ends by itself is begun again, all end together.
 
-    def __init__(self, config: Path, workers: int = 1) -> None:
-        self._config = config
-        self._names = ("web", *(["worker"] if workers == 1 else [f"worker-{number + 1}" for number in range(workers)]))
-        self._stopping = threading.Event()
-        # A signal may come while another is being handled, in the same thread.
-        self._starting = threading.RLock()
-        self._threads: list[threading.Thread] = []
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+    Children are forked: what has been loaded by then is in memory once for all of them, and is not loaded again. So
+    nothing may be open yet, no database and no thread, when they are started.
+    """
+
+    def __init__(self, work: Mapping[str, Callable[[], object]]) -> None:
+        """What each child does, by its name; it is to end once its standard input does (`end_with_parent`)."""
+        self._work = work
+        self._names: dict[int, str] = {}
+        self._ends: dict[int, int] = {}  # our end of each child's standard input
+        self._is_stopping = False
 
     def start(self) -> None:
-        """Start all and keep them running."""
-        for name in self._names:
-            self._spawn(name)
-            thread = threading.Thread(target=self._keep, args=(name,), daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        """Start all."""
+        gc.collect()
+        gc.freeze()  # a collector that touched what all share would have each keep a copy of its own
+        for name in self._work:
+            self._fork(name)
 
-    def _spawn(self, name: str) -> None:
-        what = name.partition("-")[0]
-        command = [sys.executable, "-m", "plugin.cli", what, "--config", str(self._config), "--end-with-parent"]
-        with self._starting:
-            if not self._stopping.is_set():
-                self.processes[name] = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own program
+    def _fork(self, name: str) -> None:
+        theirs, ours = os.pipe()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)  # one that comes now waits until it is clear whom it is for
+        process = os.fork()
+        if process == 0:
+            # Or a sister's standard input, or its own, would stay open for as long as this one lives.
+            for end in (ours, *self._ends.values()):
+                os.close(end)
+            self._be_child(name, theirs)
+        os.close(theirs)
+        self._names[process], self._ends[process] = name, ours
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
 
-    def _keep(self, name: str) -> None:
-        while True:
-            code = self.processes[name].wait()
-            if self._stopping.is_set():
-                return
-            log("process.ended", logging.ERROR, name=name, code=code)
-            if code == 2:  # wrong settings: starting again changes nothing
-                self.stop()
-                return
-            if self._stopping.wait(1.0):
-                return
-            self._spawn(name)
+    def _be_child(self, name: str, stdin: int) -> NoReturn:
+        for number in ENDS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+        os.dup2(stdin, 0)
+        os.close(stdin)
+        with suppress(OSError):
+            Path("/proc/self/comm").write_text(f"m365-{name}")  # what `ps -o comm` and `top` call it
+        end_with_parent()
+        self._work[name]()
+        sys.exit(0)
+
+    def wait(self) -> int:
+        """Wait until all have ended, beginning anew what ends by itself; 0 after an orderly stop."""
+        worst = 0
+        while self._names:
+            process, status = os.wait()
+            name, code = self._names.pop(process), os.waitstatus_to_exitcode(status)
+            os.close(self._ends.pop(process))
+            if not self._is_stopping:
+                log("process.ended", logging.ERROR, name=name, code=code)
+                if code != 2:
+                    self._begin_again(name)
+                    continue
+                self.stop()  # wrong settings: starting again changes nothing
+            worst = max(worst, code)
+        return worst
+
+    def _begin_again(self, name: str) -> None:
+        time.sleep(REST)
+        if not self._is_stopping:
+            self._fork(name)
 
     def stop(self) -> None:
         """End all; each finishes what it has under way."""
-        with self._starting:
-            self._stopping.set()
-            for process in self.processes.values():
-                if process.poll() is None:
-                    process.terminate()
-
-    def wait(self) -> int:
-        """Wait until all have ended; 0 after an orderly stop."""
-        for thread in self._threads:
-            thread.join()
-        return max(0, *(process.wait() for process in self.processes.values()))
+        self._is_stopping = True
+        for process in self._names:
+            os.kill(process, signal.SIGTERM)

@@ -13,9 +13,13 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError, SSLError
+
+MOST_KEPT = 64
+"""Connections to one origin that are kept for the next request: as many as `calls_at_once` may be at most."""
 
 
 class BoundedSession(requests.Session):
@@ -25,8 +29,8 @@ class BoundedSession(requests.Session):
         super().__init__()
         self.trust_env = False  # no proxy and no .netrc password from the environment
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("http://", _Adapter())
-        self.mount("https://", _Adapter())
+        self.mount("http://", BoundedAdapter())
+        self.mount("https://", BoundedAdapter())
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None ever: even where redirects are not followed, requests reads their bodies to prepare for it."""
@@ -107,7 +111,41 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
-class _Adapter(HTTPAdapter):
+class BoundedAdapter(HTTPAdapter):
+    """Where bounded requests go out."""
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Over connections whose answers have a time."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+
+class OriginAdapter(BoundedAdapter):
+    """The way to one origin. What requests works out anew for each request is worked out once, when this is made.
+
+    Whatever an address says, requests go to this origin only, by the same rules for certificates.
+    `verify` is True, or a file of certificates to trust instead of the usual ones.
+    """
+
+    def __init__(self, origin: str, verify: bool | str = True) -> None:
+        super().__init__(pool_maxsize=MOST_KEPT)
+        self._pool = super().get_connection_with_tls_context(requests.Request("GET", origin).prepare(), verify)
+        super().cert_verify(self._pool, origin, verify, None)  # type: ignore[no-untyped-call]
+
+    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> ConnectionPool:
+        """The pool that was made for the origin."""
+        return self._pool
+
+    def cert_verify(self, *_args: Any) -> None:
+        """The pool knows already what to trust."""
+
+    def request_url(self, request: requests.PreparedRequest, _proxies: Any) -> str:
+        """What stands in the request line, where there are no proxies."""
+        return request.path_url
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Status, headers and bytes; cookies are neither looked for nor kept."""
+        response = requests.Response()
+        response.request, response.url, response.raw = req, req.url or "", resp
+        response.status_code, response.headers = resp.status, CaseInsensitiveDict(resp.headers)
+        return response

@@ -1,7 +1,7 @@
 """Reading what was signed: strict JSON, then a prebuilt JSON Schema. Every failure tells the sender what to mend."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -21,7 +21,19 @@ def _is_moment(value: object) -> bool:
 def build_validator(schema: dict[str, Any]) -> Draft202012Validator:
     """A validator to keep: building one costs more than using it."""
     Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema, format_checker=FORMATS)
+    return Draft202012Validator(_whole(schema, schema.get("$defs", {})), format_checker=FORMATS)
+
+
+def _whole(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """A part of a schema with its own definitions in place of the references to them: following those takes longest."""
+    match part:
+        case {"$ref": str(reference)}:
+            return _whole(definitions[reference.removeprefix("#/$defs/")], definitions)
+        case dict():
+            return {name: _whole(value, definitions) for name, value in part.items()}
+        case list():
+            return [_whole(value, definitions) for value in part]
+    return part
 
 
 def read_json(body: bytes) -> Any:

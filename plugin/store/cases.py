@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Engine, Row, Select, delete, insert, select, union, update
+from sqlalchemy import Connection, Engine, Executable, Row, Select, bindparam, delete, insert, select, union, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.errors import StorageError
@@ -30,7 +30,7 @@ from plugin.model import (
     Visibility,
 )
 from plugin.store import marks, outbox, schema
-from plugin.store.engine import insert_new, reading
+from plugin.store.engine import Version, asking, insert_new
 from plugin.store.rows import finding_of, finding_row, look_of, look_row, status_of, status_row
 
 RESTORED = "restored"
@@ -39,6 +39,49 @@ RESTORED = "restored"
 
 CHANGES_AT_ONCE = 4
 """Within a change other things are read over a second connection, so that not all of them may be taken by changes."""
+
+
+_case, _written = schema.cases.c, schema.written.c
+_asked = schema.askings.c
+
+# Made once: SQLAlchemy takes longer to put a query together than SQLite takes to answer it.
+_CASE = select(schema.cases).where(_case.id == bindparam("id"))
+_CASES_OF_TICKET = (
+    select(schema.cases)
+    .where(_case.source == bindparam("source"), _case.ticket == bindparam("ticket"))
+    .order_by(_case.created_at, _case.id)
+)
+_CASES_OF_ACCOUNT = select(schema.cases).where(_case.account == bindparam("account")).order_by(_case.created_at.desc())
+_ANSWERS = select(*(column for column in schema.answers.c if column.name != "case")).where(
+    schema.answers.c.case == bindparam("case")
+)
+# Each way by its own index: with OR between them SQLite reads all that was ever asked of the tenant, as it does where
+# it could take the tenant alone for a way.
+_ASKINGS = union(
+    select(schema.askings).where(
+        _asked.account == bindparam("account"), _asked.tenant.concat("") == bindparam("tenant")
+    ),
+    select(schema.askings).where(
+        _asked.tenant == bindparam("tenant"), _asked.address.in_(bindparam("addresses", expanding=True))
+    ),
+).order_by("asked_at")
+_ASKINGS_OF_CASE = (
+    select(schema.askings)
+    .where(_asked.case == bindparam("case"), _asked.round == bindparam("round"))
+    .order_by(_asked.id)
+)
+_NOTE = select(schema.written).where(_written.key == bindparam("key"))
+_NOTES_OF_CASE = (
+    select(schema.written).where(_written.case == bindparam("case")).order_by(_written.intended_at, _written.key)
+)
+_INTERNAL_NOTES_SENT = (
+    select(_written.sent_at)
+    .join_from(schema.written, schema.cases, _written.case == _case.id)
+    .where(_case.source == bindparam("source"), _case.ticket == bindparam("ticket"))
+    .where(_written.sent_at > bindparam("since"), _written.visibility == Visibility.INTERNAL.value)
+    .order_by(_written.sent_at)
+)
+_MARK = select(schema.marks.c.value).where(schema.marks.c.name == bindparam("name"))
 
 
 class Stale(StorageError):
@@ -64,7 +107,7 @@ class CaseStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reading = reading(engine)
+        self._asking = asking(engine)
         self._room = threading.BoundedSemaphore(CHANGES_AT_ONCE)
 
     @contextmanager
@@ -76,28 +119,24 @@ class CaseStore:
         except SQLAlchemyError as error:
             raise StorageError(f"the cases database did not take a change ({type(error).__name__})") from error
 
-    def _all(self, query: Select[Any] | CompoundSelect[Any]) -> Sequence[Row[Any]]:
+    def _all(self, query: Executable, **values: Any) -> Sequence[Row[Any]]:
         try:
-            with self._reading.connect() as connection:
-                return connection.execute(query).all()
+            with self._asking.connect() as connection:
+                return connection.execute(query, values).all()
         except SQLAlchemyError as error:
             raise StorageError(f"the cases database could not be read ({type(error).__name__})") from error
 
     def case(self, case_id: str) -> Case | None:
         """One case."""
-        return next(self._cases(select(schema.cases).where(schema.cases.c.id == case_id)), None)
+        return next(self._cases(_CASE, id=case_id), None)
 
     def cases_of_ticket(self, source: str, ticket: str) -> tuple[Case, ...]:
         """All cases on one ticket, oldest first."""
-        table = schema.cases.c
-        query = select(schema.cases).where(table.source == source, table.ticket == ticket)
-        return tuple(self._cases(query.order_by(table.created_at, table.id)))
+        return tuple(self._cases(_CASES_OF_TICKET, source=source, ticket=ticket))
 
     def cases_of_account(self, account: str, *, limit: int | None = None) -> tuple[Case, ...]:
         """All cases of one account, or so many, newest first."""
-        table = schema.cases.c
-        query = select(schema.cases).where(table.account == account).order_by(table.created_at.desc())
-        return tuple(self._cases(query.limit(limit)))
+        return tuple(self._cases(_CASES_OF_ACCOUNT.limit(limit) if limit else _CASES_OF_ACCOUNT, account=account))
 
     def cases_in(self, states: Collection[CaseState]) -> tuple[Case, ...]:
         """All cases in these states, oldest first."""
@@ -105,19 +144,12 @@ class CaseStore:
         query = select(schema.cases).where(table.state.in_([state.value for state in states]))
         return tuple(self._cases(query.order_by(table.created_at, table.id)))
 
-    def _cases(self, query: Select[Any]) -> Iterator[Case]:
-        return (case_in(row) for row in self._all(query))
+    def _cases(self, query: Select[Any], **values: Any) -> Iterator[Case]:
+        return (case_in(row) for row in self._all(query, **values))
 
     def answers(self, case_id: str) -> tuple[GivenAnswer, ...]:
         """All answers on a case, standing or not."""
-        return tuple(
-            GivenAnswer(**row._mapping)
-            for row in self._all(
-                select(*(column for column in schema.answers.c if column.name != "case")).where(
-                    schema.answers.c.case == case_id
-                )
-            )
-        )
+        return tuple(GivenAnswer(**row._mapping) for row in self._all(_ANSWERS, case=case_id))
 
     def looks(self, case_id: str) -> tuple[Looked, ...]:
         """The newest look at each thing of a case's account, standing or not."""
@@ -129,18 +161,12 @@ class CaseStore:
 
         A listed key need be none of the account's addresses as the tenant tells them now.
         """
-        table = schema.askings.c
-        # Each way by its own index: with OR between them SQLite reads all that was ever asked of the tenant, as it does
-        # where it could take the tenant alone for a way.
-        by_account = select(schema.askings).where(table.account == account, table.tenant.concat("") == tenant)
-        by_address = select(schema.askings).where(table.tenant == tenant, table.address.in_(addresses))
-        return tuple(_asking(row) for row in self._all(union(by_account, by_address).order_by("asked_at")))
+        found = self._all(_ASKINGS, tenant=tenant, account=account, addresses=list(addresses))
+        return tuple(_asking(row) for row in found)
 
     def askings_of_case(self, case: Case) -> tuple[Asking, ...]:
         """What was asked on this case in its current round."""
-        table = schema.askings.c
-        query = select(schema.askings).where(table.case == case.id, table.round == case.round)
-        return tuple(_asking(row) for row in self._all(query.order_by(table.id)))
+        return tuple(_asking(row) for row in self._all(_ASKINGS_OF_CASE, case=case.id, round=case.round))
 
     def journal(self, case_id: str) -> tuple[JournalEntry, ...]:
         """What happened to a case, oldest first."""
@@ -150,26 +176,18 @@ class CaseStore:
 
     def notes(self, case_id: str) -> tuple[SentNote, ...]:
         """The notes of a case, oldest first."""
-        table = schema.written.c
-        return self._notes(select(schema.written).where(table.case == case_id).order_by(table.intended_at, table.key))
+        return self._notes(_NOTES_OF_CASE, case=case_id)
 
     def note(self, key: str) -> SentNote | None:
         """A note that is meant to be on a ticket; None if it never was meant to be."""
-        return next(iter(self._notes(select(schema.written).where(schema.written.c.key == key))), None)
+        return next(iter(self._notes(_NOTE, key=key)), None)
 
     def internal_notes_sent(self, source: str, ticket: str, since: datetime) -> tuple[datetime, ...]:
         """When internal notes last went on their way to a ticket, whichever case they are of; oldest first."""
-        table, case = schema.written.c, schema.cases.c
-        query = (
-            select(table.sent_at)
-            .join_from(schema.written, schema.cases, table.case == case.id)
-            .where(case.source == source, case.ticket == ticket, table.sent_at > since)
-            .where(table.visibility == Visibility.INTERNAL.value)
-            .order_by(table.sent_at)
-        )
-        return tuple(row.sent_at for row in self._all(query))
+        found = self._all(_INTERNAL_NOTES_SENT, source=source, ticket=ticket, since=since)
+        return tuple(row.sent_at for row in found)
 
-    def _notes(self, query: Select[Any]) -> tuple[SentNote, ...]:
+    def _notes(self, query: Select[Any], **values: Any) -> tuple[SentNote, ...]:
         return tuple(
             SentNote(
                 note=Note(
@@ -178,7 +196,7 @@ class CaseStore:
                 sent_at=row.sent_at,
                 done_at=row.done_at,
             )
-            for row in self._all(query)
+            for row in self._all(query, **values)
         )
 
     def waiting_tasks(self, limit: int) -> tuple[Task, ...]:
@@ -187,8 +205,12 @@ class CaseStore:
 
     def mark(self, name: str) -> str | None:
         """Where somebody has got to."""
-        rows = self._all(select(schema.marks.c.value).where(schema.marks.c.name == name))
+        rows = self._all(_MARK, name=name)
         return rows[0].value if rows else None
+
+    def version(self) -> Version:
+        """What tells whether anything has changed."""
+        return Version(self._engine)
 
     def ping(self) -> None:
         """Raise `StorageError` unless a change could be made now."""

@@ -5,10 +5,13 @@ By default a SQLite file of its own that the web process writes; the worker read
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+import threading
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,10 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from plugin.errors import StorageError
 from plugin.model import Delivery, Parsed, TicketEvent
 from plugin.store.columns import Moment
-from plugin.store.engine import reading
+from plugin.store.engine import Version, asking
 
 KEPT_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp")  # never a password or a signature
 ACCEPTING = 0x6D333635  # number of the PostgreSQL advisory lock
+
+_Place = tuple[str, str]  # a delivery's source and id
 
 metadata = sa.MetaData()
 
@@ -79,33 +84,80 @@ def event_id(event: TicketEvent) -> str:
     return "evt_" + hashlib.sha256(event.key.encode()).hexdigest()[:32]
 
 
+class _Offered:
+    """A delivery that waits to be kept, and what became of it."""
+
+    def __init__(self, delivery: Delivery, parsed: Parsed) -> None:
+        self.delivery = delivery
+        self.parsed = parsed
+        self.by_id = {event_id(event): event for event in parsed.events}
+        self.place = (delivery.source, parsed.delivery_id)
+        self.became: Accepted | Exception | None = None
+
+
 class DeliveryStore:
     """Accepts deliveries and hands out their events. Every failure of the database is a `StorageError`."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._asking = asking(engine)
+        self._offered: deque[_Offered] = deque()
+        self._turn = threading.Lock()
 
     def accept(self, delivery: Delivery, parsed: Parsed) -> Accepted:
         """Keep a verified delivery and its events in one transaction, on disk when this returns.
 
-        A known delivery, or one all of whose events are known, changes nothing.
+        A known delivery, or one all of whose events are known, changes nothing. Whoever comes while another one is
+        being kept waits, and then all who have waited are kept in one transaction by the first of them.
         """
-        with _kept(f"accept a delivery from {delivery.source}"), self._engine.begin() as connection:
+        mine = _Offered(delivery, parsed)
+        self._offered.append(mine)
+        with self._turn:
+            if mine.became is None:
+                self._keep([self._offered.popleft() for _ in range(len(self._offered))])
+        if isinstance(mine.became, Accepted):
+            return mine.became
+        raise mine.became or AssertionError("whoever has had the turn has kept all that was offered")
+
+    def _keep(self, offered: Sequence[_Offered]) -> None:
+        try:
+            kept = self._keep_together(offered)
+        except Exception as error:  # noqa: BLE001 - raised again, in the thread of the delivery that it is about
+            if len(offered) == 1:
+                offered[0].became = error
+            else:  # what is wrong with one of them must not hold up the others
+                for one in offered:
+                    self._keep([one])
+            return
+        for one, became in zip(offered, kept, strict=True):
+            one.became = became
+
+    def _keep_together(self, offered: Sequence[_Offered]) -> list[Accepted]:
+        doing = f"accept a delivery from {offered[0].delivery.source}"
+        with _kept(doing), self._engine.begin() as connection:
             _one_at_a_time(connection)
-            known = _events_of(connection, delivery.source, parsed.delivery_id)
-            if known is not None:
-                return Accepted(event_ids=known, seen_before=True)
-            new = _unknown(connection, parsed.events)
-            if new or not parsed.events:
-                _insert(connection, delivery, parsed.delivery_id, new)
-            ids = tuple(event_id(event) for event in parsed.events)
-            return Accepted(event_ids=ids, seen_before=bool(parsed.events) and not new)
+            events_of = _known_deliveries(connection, [one.place for one in offered])
+            known = _known_events(connection, [id_ for one in offered for id_ in one.by_id])
+            became: list[Accepted] = []
+            new: dict[_Place, tuple[_Offered, list[str]]] = {}
+            for one in offered:
+                if one.place in events_of:
+                    became.append(Accepted(event_ids=events_of[one.place], seen_before=True))
+                    continue
+                unknown = [id_ for id_ in one.by_id if id_ not in known]
+                if unknown or not one.by_id:
+                    new[one.place] = one, unknown
+                    events_of[one.place] = tuple(unknown)
+                    known.update(unknown)
+                ids = tuple(event_id(event) for event in one.parsed.events)
+                became.append(Accepted(event_ids=ids, seen_before=bool(ids) and not unknown))
+            _insert(connection, new)
+        return became
 
     def events_after(self, seq: int, limit: int) -> list[StoredEvent]:
         """The next accepted events, oldest first."""
-        query = sa.select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
-        with _kept("read the accepted events"), reading(self._engine).connect() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+        with _kept("read the accepted events"), self._asking.connect() as connection:
+            return [_stored(row) for row in connection.execute(_EVENTS_AFTER, {"seq": seq, "limit": limit})]
 
     def received(self, ids: Collection[str]) -> list[Received]:
         """Accepted events by their ids."""
@@ -123,11 +175,15 @@ class DeliveryStore:
     def _received(self, *where: sa.ColumnElement[bool], limit: int | None = None) -> list[Received]:
         query = sa.select(events, deliveries.c.received_at).join(deliveries, deliveries.c.seq == events.c.delivery)
         query = query.where(*where).order_by(events.c.seq.desc()).limit(limit)
-        with _kept("read the accepted events"), reading(self._engine).connect() as connection:
+        with _kept("read the accepted events"), self._asking.connect() as connection:
             return [
                 Received(seq=row.seq, id=row.id, event=_stored(row).event, received_at=row.received_at)
                 for row in connection.execute(query)
             ]
+
+    def version(self) -> Version:
+        """What tells whether anything has changed."""
+        return Version(self._engine)
 
     def ping(self) -> None:
         """Raise `StorageError` unless a delivery could be accepted now."""
@@ -154,34 +210,56 @@ def _one_at_a_time(connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ACCEPTING)))
 
 
-def _events_of(connection: sa.Connection, source: str, delivery_id: str) -> tuple[str, ...] | None:
-    seq = connection.scalar(
-        sa.select(deliveries.c.seq).where(deliveries.c.source == source, deliveries.c.delivery_id == delivery_id)
-    )
-    if seq is None:
-        return None
-    query = sa.select(events.c.id).where(events.c.delivery == seq).order_by(events.c.seq)
-    return tuple(connection.scalars(query))
+_PLACES = sa.select(deliveries.c.source, deliveries.c.delivery_id, deliveries.c.seq).where(
+    deliveries.c.source.in_(sa.bindparam("sources", expanding=True)),
+    deliveries.c.delivery_id.in_(sa.bindparam("ids", expanding=True)),
+)
+_EVENTS_OF = sa.select(events.c.id).where(events.c.delivery == sa.bindparam("seq")).order_by(events.c.seq)
+_EVENTS_AFTER = (
+    sa.select(events).where(events.c.seq > sa.bindparam("seq")).order_by(events.c.seq).limit(sa.bindparam("limit"))
+)
+_KNOWN_EVENTS = sa.select(events.c.id).where(events.c.id.in_(sa.bindparam("ids", expanding=True)))
+_INSERT_DELIVERY = deliveries.insert()
+_INSERT_EVENT = events.insert().values(
+    delivery=sa.select(deliveries.c.seq)
+    .where(deliveries.c.source == sa.bindparam("from_source"), deliveries.c.delivery_id == sa.bindparam("within"))
+    .scalar_subquery()
+)
 
 
-def _unknown(connection: sa.Connection, offered: tuple[TicketEvent, ...]) -> list[TicketEvent]:
-    by_id = {event_id(event): event for event in offered}
-    known = set(connection.scalars(sa.select(events.c.id).where(events.c.id.in_(list(by_id)))))
-    return [event for id_, event in by_id.items() if id_ not in known]
+def _known_deliveries(connection: sa.Connection, places: Collection[_Place]) -> dict[_Place, tuple[str, ...]]:
+    """The events of the deliveries that are kept of these."""
+    asked = {"sources": [source for source, _ in places], "ids": [id_ for _, id_ in places]}
+    found = {(row.source, row.delivery_id): row.seq for row in connection.execute(_PLACES, asked)}
+    return {place: tuple(connection.scalars(_EVENTS_OF, {"seq": found[place]})) for place in places if place in found}
 
 
-def _insert(connection: sa.Connection, delivery: Delivery, delivery_id: str, new: list[TicketEvent]) -> None:
-    headers = {name: delivery.headers[name] for name in KEPT_HEADERS if name in delivery.headers}
-    row = {
+def _known_events(connection: sa.Connection, ids: Collection[str]) -> set[str]:
+    return set(connection.scalars(_KNOWN_EVENTS, {"ids": list(ids)})) if ids else set()
+
+
+def _insert(connection: sa.Connection, new: Mapping[_Place, tuple[_Offered, list[str]]]) -> None:
+    if not new:
+        return
+    connection.execute(_INSERT_DELIVERY, [_row(one) for one, _ in new.values()])
+    rows = [
+        {"from_source": source, "within": delivery_id, "id": id_, **asdict(one.by_id[id_])}
+        for (source, delivery_id), (one, unknown) in new.items()
+        for id_ in unknown
+    ]
+    if rows:
+        connection.execute(_INSERT_EVENT, rows)
+
+
+def _row(one: _Offered) -> dict[str, Any]:
+    delivery = one.delivery
+    return {
         "source": delivery.source,
-        "delivery_id": delivery_id,
-        "headers": headers,
+        "delivery_id": one.parsed.delivery_id,
+        "headers": {name: delivery.headers[name] for name in KEPT_HEADERS if name in delivery.headers},
         "body": delivery.body,
         "received_at": delivery.received_at,
     }
-    seq = connection.scalar(deliveries.insert().returning(deliveries.c.seq), row)
-    for event in new:
-        connection.execute(events.insert(), {"delivery": seq, "id": event_id(event), **asdict(event)})
 
 
 def _stored(row: sa.Row[tuple[object, ...]]) -> StoredEvent:

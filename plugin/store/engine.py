@@ -1,19 +1,22 @@
 """How a database is opened. SQLite by default: durable, patient with locks, and with transactions that are real."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from plugin.errors import SettingsError
 
 CONNECTIONS = 32  # to an SQLite file at once; opened only when needed
 POSTGRES_CONNECTIONS = 10  # to a PostgreSQL database at once, of which each costs the server a process; others wait
 KEPT_OPEN = 3
+TURN = "turn"  # to write to an SQLite file, among the threads of a process
 
 NOT_SILENT: Mapping[str, str | int] = {
     "connect_timeout": 10,
@@ -63,7 +66,43 @@ def address_of(url: str) -> URL:
 
 def reading(engine: Engine) -> Engine:
     """The same engine for transactions that only read: on SQLite they wait for nobody and nobody waits for them."""
-    return engine.execution_options(only_reads=True)
+    return engine.execution_options(begin="BEGIN")
+
+
+def asking(engine: Engine) -> Engine:
+    """The same for transactions of one reading statement, which SQLite makes one by itself."""
+    return engine.execution_options(begin="")
+
+
+class Version:
+    """Tells at little cost whether anybody has changed a database since: it is another one then.
+
+    By SQLite's own count (``PRAGMA data_version``), over a connection that is kept open; None where nothing tells it,
+    as on PostgreSQL. For one thread.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: PoolProxiedConnection | None = None
+
+    def now(self) -> int | None:
+        """The version now; also None where the database cannot be asked, for whoever reads it then to notice."""
+        if self._engine.dialect.name != "sqlite":
+            return None
+        try:
+            if self._kept is None:
+                self._kept = self._engine.raw_connection()
+            version: int = self._kept.cursor().execute("PRAGMA data_version").fetchone()[0]
+        except (sqlite3.Error, SQLAlchemyError):
+            self.close()
+            return None
+        return version
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
@@ -83,7 +122,9 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
         hide_parameters=True,  # deliveries and answers are nobody's business in a log
     )
     event.listen(engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
-    event.listen(engine, "begin", _begin)
+    turn = threading.Lock()
+    event.listen(engine, "begin", lambda connection: _begin(connection, turn, busy_seconds))
+    event.listen(engine, "checkin", _end_turn)
     return engine
 
 
@@ -119,6 +160,22 @@ def _log_ahead(connection: sqlite3.Connection, patient_until: float) -> None:
             time.sleep(0.01)
 
 
-def _begin(connection: Connection) -> None:
-    only_reads = connection.get_execution_options().get("only_reads", False)
-    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+def _begin(connection: Connection, turn: threading.Lock, busy_seconds: float) -> None:
+    begin = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+    if begin != "BEGIN IMMEDIATE":
+        if begin:
+            connection.exec_driver_sql(begin)
+        return
+    # SQLite itself looks again and again for the write lock, asleep for up to 100 ms in between. Among the threads of a
+    # process each has its turn as soon as the one before is done; where that takes too long, SQLite says what is wrong.
+    held = connection.connection.info
+    if TURN not in held and turn.acquire(timeout=busy_seconds):
+        held[TURN] = turn
+    connection.exec_driver_sql(begin)
+
+
+def _end_turn(_connection: object, record: ConnectionPoolEntry) -> None:
+    """Once the connection is given back: by then its transaction is on disk, or nothing is."""
+    held = record.info.pop(TURN, None)
+    if held is not None:
+        held.release()

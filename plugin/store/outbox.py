@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Engine, Executable, Row, Select, bindparam, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin import trace
 from plugin.errors import StorageError
 from plugin.model import Call, Outcome, Task, TaskRecord
 from plugin.store import schema
-from plugin.store.engine import insert_new, reading
+from plugin.store.engine import asking, insert_new
 
 _table = schema.outbox
 _column = schema.outbox.c
@@ -67,9 +67,32 @@ def task_in(row: Row[Any]) -> Task:
     )
 
 
-def waiting(limit: int) -> Select[Any]:
-    """Tasks that the engine does not have yet, in our own order."""
-    return select(_table).where(_column.handed_at.is_(None)).order_by(_column.seq).limit(limit)
+_other = _table.alias()
+_is_other_open = (_other.c.lane == _column.lane) & (_column.lane != "") & _other.c.ended_at.is_(None)
+_WAITING = (
+    select(_table)
+    .where(_column.handed_at.is_(None))
+    .where(~select(_other.c.seq).where(_is_other_open, _other.c.batch != "", _other.c.handed_at.is_not(None)).exists())
+    .order_by(_column.seq)
+    .limit(bindparam("limit"))
+)
+_CALLED_FOR = (
+    select(_table)
+    .where(_column.handed_at.is_(None), _column.not_before.is_(None), _column.crashes == 0, _column.lane != "")
+    .where(_column.cause.in_(bindparam("causes", expanding=True)))
+    .where(
+        ~select(_other.c.seq)
+        .where(_is_other_open, _other.c.id.not_in(bindparam("done", expanding=True)))
+        .where(_other.c.handed_at.is_not(None) | (_other.c.seq < _column.seq))
+        .exists()
+    )
+    .order_by(_column.seq)
+)
+
+
+def waiting(limit: int) -> Executable:
+    """Tasks that the engine does not have yet, in our own order; not those in whose lane a batch is at work."""
+    return _WAITING.params(limit=limit)
 
 
 class Outbox:
@@ -77,7 +100,7 @@ class Outbox:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reading = reading(engine)
+        self._asking = asking(engine)
 
     # ── a task's life ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -94,6 +117,22 @@ class Outbox:
             query = select(_column.id, _column.starts, _column.ended_at).where(_column.id.in_(ids))
             rows = connection.execute(query).all()
         return dict.fromkeys(ids, 1) | {row.id: 0 if row.ended_at else row.starts for row in rows}
+
+    def take_along(self, done: Sequence[Task], *, batch: Task, worker: str, at: datetime) -> list[Task]:
+        """Begin, within a batch, what tasks of it have called for that is due now and whose lane is free.
+
+        Free: nothing else of the lane is under way or was there before, but for these tasks themselves, which are done.
+        """
+        if not done:
+            return []
+        with self._change("take tasks along") as connection:
+            found = {"causes": [task.base for task in done], "done": [task.id for task in done]}
+            tasks = [task_in(row) for row in connection.execute(_CALLED_FOR, found)]
+            if tasks:
+                began = update(_table).where(_column.id.in_([task.id for task in tasks]))
+                begun = {"starts": _column.starts + 1, "started_at": at, "worker": worker}
+                connection.execute(began.values(handed_at=at, batch=batch.id, **begun))
+            return tasks
 
     def end(self, ended: Sequence[Ended], *, at: datetime, then: Sequence[Task] = ()) -> None:
         """Attempts have ended, and these are tried again: all in one transaction, so that neither is lost."""
@@ -185,7 +224,7 @@ class Outbox:
 
     def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
         try:
-            with self._reading.connect() as connection:
+            with self._asking.connect() as connection:
                 return connection.execute(query).all()
         except SQLAlchemyError as error:
             raise StorageError(f"the cases database could not be read ({type(error).__name__})") from error

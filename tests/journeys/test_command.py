@@ -69,12 +69,12 @@ class Site:
         found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                words = (process / "cmdline").read_text().split("\0")
+                name = (process / "comm").read_text().strip()
                 ppid = int((process / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue  # it has just ended
-            if ppid == parent and "plugin.cli" in words:
-                found[words[words.index("plugin.cli") + 1]] = int(process.name)
+            if ppid == parent and name.startswith("m365-"):
+                found[name.removeprefix("m365-")] = int(process.name)
         self._orphans.update(found.values())
         return found
 

@@ -95,7 +95,8 @@ def test_killed_at_any_moment_and_again_during_recovery_nothing_is_lost_doubled_
     make_life: Callable[..., Life], seed: int
 ) -> None:
     many = 8
-    life = make_life(accounts=people(many), recheck_for="8s", takes=0.02)
+    # The "24 hours" must outlast the deaths, or a case is closed before its result could be told.
+    life = make_life(accounts=people(many), recheck_for="8s", takes=0.02, follow_up_after="10s")
     killer = Killer(life, seed)
     tickets = []
     for number in range(many):

@@ -16,6 +16,7 @@ from plugin.errors import StorageError
 from plugin.model import Call, Outcome, Task, TaskRecord
 from plugin.relay import relay
 from plugin.store.locks import held
+from plugin.trace import tracing
 from tests.plugin.test_engine import DOWN, NOW, TASK, Bench, until
 
 
@@ -170,6 +171,105 @@ def test_batch_whose_worker_has_ended_is_taken_apart_and_nothing_of_it_is_run_to
     for task in alone:
         bench.attempts.attempt(task)
     assert ran == ["1", "2", "3"]
+
+
+def called_for(ticket: str, lane: str = "") -> Task:
+    """Work that handling a ticket calls for."""
+    return Task(
+        id=f"show:{ticket}", name="work", args={"ticket": f"show {ticket}"}, lane=lane or f"ticket desk:{ticket}"
+    )
+
+
+def call_for(bench: Bench, ran: list[str], *tasks: Task) -> None:
+    """From now on handling a ticket calls for these."""
+
+    def work(args: Mapping[str, Any]) -> None:
+        ran.append(args["ticket"])
+        with bench.store.change() as change:
+            for task in tasks:
+                if task.args["ticket"] == f"show {args['ticket']}":
+                    change.put_task(task)
+
+    bench.work = work
+
+
+def relayed(bench: Bench, *tickets: str) -> Task:
+    """The batch of these tickets' events, which the engine has."""
+    bench.accept(*tickets)
+    relay(bench.deliveries, bench.store, NOW)
+    (batch,) = (task for task in bench.store.waiting_tasks(10) if task.name == "handle_events")
+    with bench.store.change() as change:
+        change.handed([batch], NOW)
+    return batch
+
+
+def test_batch_takes_along_what_its_events_call_for(bench: Bench, ran: list[str]) -> None:
+    call_for(bench, ran, called_for("1"), called_for("2"))
+    batch = relayed(bench, "1", "2")
+    bench.attempts.attempt(batch)
+    assert sorted(ran) == ["1", "2", "show 1", "show 2"]
+    assert bench.store.waiting_tasks(10) == ()
+    record = record_of(bench, called_for("1"))
+    assert (record.outcome, record.starts, record.task.cause) == (
+        Outcome.DONE,
+        1,
+        record_of(bench, batch_member(bench)).task.id,
+    )
+
+
+def batch_member(bench: Bench) -> Task:
+    """The first event's task."""
+    event = bench.deliveries.events_after(0, 1)[0]
+    return replace(TASK, id=f"handle:{event.id}", name="handle")
+
+
+def test_what_is_called_for_in_a_lane_with_something_under_way_is_left_to_the_engine(
+    bench: Bench, ran: list[str]
+) -> None:
+    bench.put(replace(TASK, lane="account bbadger"))
+    call_for(bench, ran, called_for("1", lane="account bbadger"))
+    bench.attempts.attempt(relayed(bench, "1"))
+    assert ran == ["1"]
+    assert [task.id for task in bench.store.waiting_tasks(10)] == ["show:1"]
+
+
+def test_engine_gets_nothing_of_a_lane_in_which_a_batch_is_at_work(bench: Bench, ran: list[str]) -> None:
+    relayed(bench, "1")
+    with bench.store.change() as change:
+        change.put_task(called_for("1"))
+        change.put_task(called_for("2"))
+    assert [task.id for task in bench.store.waiting_tasks(10)] == ["show:2"]
+
+
+def test_what_fails_of_what_a_batch_has_taken_along_is_tried_again_on_its_own(bench: Bench, ran: list[str]) -> None:
+    call_for(bench, ran, called_for("1"))
+    handle = bench.work
+
+    def work(args: Mapping[str, Any]) -> None:
+        handle(args)
+        if args["ticket"] == "show 1":
+            raise DOWN
+
+    bench.work = work
+    bench.attempts.attempt(relayed(bench, "1"))
+    (again,) = bench.store.waiting_tasks(10)
+    assert (again.base, again.attempt, again.lane) == ("show:1", 1, "ticket desk:1")
+
+
+def test_batch_whose_worker_has_ended_puts_back_what_it_had_taken_along(bench: Bench, ran: list[str]) -> None:
+    call_for(bench, ran, called_for("1"))
+    batch = relayed(bench, "1")
+    member = batch_member(bench)
+    crash(bench, batch, member)
+    with tracing(member.id), bench.store.change() as change:
+        change.put_task(called_for("1"))
+    assert bench.outbox.take_along([member], batch=batch, worker="worker-1", at=NOW) == [
+        replace(called_for("1"), cause=member.id)
+    ]
+    bench.attempts.attempt(batch)
+    assert ran == []
+    waiting = bench.store.waiting_tasks(10)
+    assert [(task.base, task.attempt) for task in waiting] == [(member.id, 1), ("show:1", 1)]
 
 
 def test_attempt_that_has_ended_is_not_run_again_by_an_engine_that_has_not_heard_of_it(

@@ -6,10 +6,12 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +38,7 @@ from plugin.errors import (
 )
 from plugin.http import MAX_BODY, Remote, Reply
 from plugin.refusals import Said
-from plugin.transport import BoundedSession
+from plugin.transport import MOST_KEPT, BoundedSession, OriginAdapter
 
 TOKEN = "correct-horse-battery-staple"
 SOON = 0.4  # seconds; what these tests give an answer
@@ -234,6 +236,19 @@ def test_a_trickle_of_bytes_is_given_up_when_the_time_for_an_answer_is_over(
     assert SOON * 0.9 < monotonic() - began < SOON * 5
 
 
+def test_silence_after_a_late_beginning_is_given_up_at_the_same_time(peer: Callable[..., Peer]) -> None:
+    def begins_late(connection: socket.socket, stop: Event) -> None:
+        stop.wait(SOON * 0.9)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        stop.wait(10)
+
+    slow = peer(begins_late)
+    began = monotonic()
+    with pytest.raises(OutcomeUnknown):
+        get(slow)
+    assert monotonic() - began < SOON * 1.6
+
+
 def test_an_endless_answer_is_cut_at_the_cap(peer: Callable[..., Peer]) -> None:
     flood = peer(endless("200 OK"))
     patient = Remote("campus", flood.url, TOKEN)
@@ -293,10 +308,69 @@ def test_what_is_sent_is_what_was_given(peer: Callable[..., Peer]) -> None:
     ours.call(
         "asking", "POST", ours.url("a", "b"), json={"n": 1}, params={"q": "x y"}, headers={"Idempotency-Key": "k"}
     )
-    head = listening.heard[0].decode()
-    assert head.startswith("POST /base/a/b?q=x+y HTTP/1.1\r\n")
-    assert f"Authorization: Bearer {TOKEN}\r\n" in head
-    assert "Idempotency-Key: k\r\n" in head
+    head, _, _ = listening.heard[0].decode().partition("\r\n\r\n")
+    first, *lines = head.split("\r\n")
+    assert first == "POST /base/a/b?q=x+y HTTP/1.1"
+    assert set(lines) >= {
+        f"Host: 127.0.0.1:{listening.port}",
+        f"Authorization: Bearer {TOKEN}",
+        "User-Agent: m365-unblock",
+        "Idempotency-Key: k",
+        "Content-Type: application/json",
+        "Content-Length: 8",
+    }
+
+
+def test_what_was_left_of_the_time_for_one_answer_does_not_limit_the_next(peer: Callable[..., Peer]) -> None:
+    def late(connection: socket.socket, stop: Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        stop.wait(SOON * 0.7)
+        connection.sendall(b"{}")
+
+    slow = peer(late)
+    ours = remote(slow)
+    for _ in range(2):
+        assert ours.call("reading", "GET", ours.url("thing")).body == b"{}"
+    assert slow.connections == 1
+
+
+def test_as_many_connections_are_kept_as_there_may_be_calls_at_once() -> None:
+    all_there, connections = Barrier(MOST_KEPT, timeout=10), []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            connections.append(self.client_address)
+
+        def do_GET(self) -> None:
+            all_there.wait()
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            """Nothing."""
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = MOST_KEPT
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        ours = Remote("campus", f"http://127.0.0.1:{server.server_address[1]}", TOKEN)
+        for _ in range(2):
+            with ThreadPoolExecutor(MOST_KEPT) as pool:
+                calls = [pool.submit(ours.call, "reading", "GET", ours.url("thing")) for _ in range(MOST_KEPT)]
+            assert {call.result().status for call in calls} == {204}
+        server.shutdown()
+        thread.join()
+    assert len(connections) == MOST_KEPT
+
+
+def test_a_header_that_goes_on_in_the_next_line_is_one_line(peer: Callable[..., Peer]) -> None:
+    reply = get(peer(says("200 OK\r\nX-Long: first\r\n\t second", b"{}")))
+    assert reply.headers["X-Long"] == "first second"
 
 
 def test_token_follows_the_word_that_a_system_wants(peer: Callable[..., Peer]) -> None:
@@ -582,7 +656,8 @@ def test_what_counts_as_ours_is_where_a_request_would_really_go(pieces: list[str
 
 
 @pytest.mark.parametrize(
-    "base", ["", "desk.example.edu", "ftp://desk.example.edu", "https://", "https://me:pw@desk.edu"]
+    "base",
+    ["", "desk.example.edu", "ftp://desk.example.edu", "https://", "https://me:pw@desk.edu", "https://*.example.edu"],
 )
 def test_an_address_that_cannot_be_called_is_refused_at_the_start(base: str) -> None:
     with pytest.raises(SettingsError, match="campus: the address must be") as caught:
@@ -620,6 +695,13 @@ def test_a_header_that_cannot_be_sent_is_refused_before_anything_is(peer: Callab
         ours.call("asking", "POST", ours.url("thing"), json={}, headers={"Idempotency-Key": value})
     assert caught.value.status is None
     assert listening.connections == 0
+
+
+def test_requests_go_to_one_origin_whatever_their_address_says(peer: Callable[..., Peer]) -> None:
+    ours, other = peer(says("200 OK", b"{}")), peer(says("200 OK", b"{}"))
+    with closing(OriginAdapter(ours.url)) as adapter:
+        adapter.send(requests.Request("GET", f"{other.url}/thing").prepare(), timeout=(SOON, SOON)).close()
+    assert (len(ours.heard), other.connections) == (1, 0)
 
 
 # ── over TLS ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -32,16 +32,19 @@ def until(happened: Callable[[], object], seconds: float = 20) -> Any:
 
 
 def processes(folder: Path, command: str = "") -> list[int]:
-    """The plugin's processes that work in a folder."""
+    """The plugin's processes that work in a folder; web and worker, which `serve` forks, bear names of their own."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text().split("\0")
+            name = (process / "comm").read_text().strip()
             place = (process / "cwd").resolve()
         except OSError:
             continue  # it has just ended
-        if place == folder and "plugin.cli" in words and words[words.index("plugin.cli") + 1].startswith(command):
-            found.append(int(process.name))
+        if place == folder and "plugin.cli" in words:
+            does = name.removeprefix("m365-") if name.startswith("m365-") else words[words.index("plugin.cli") + 1]
+            if does.startswith(command):
+                found.append(int(process.name))
     return found
 
 

@@ -1,6 +1,8 @@
 """The migrations make the very tables that the queries speak of, change nothing twice, and lose nothing."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -9,7 +11,9 @@ from threading import Barrier
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, select
 
 from plugin.errors import StorageError
@@ -45,6 +49,30 @@ def test_migrated_tables_are_those_of_the_program(tmp_path: Path, database: str,
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
     engine.dispose()
+
+
+@BOTH
+def test_newest_revision_is_alembics_own(tmp_path: Path, database: str, metadata: MetaData) -> None:
+    url = f"sqlite:///{tmp_path / 'new.sqlite'}"
+    assert not migrations.is_newest(database, url)
+    migrations.upgrade(database, url)
+    assert migrations.is_newest(database, url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent / database))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrations.newest(database)]
+
+
+def test_process_that_finds_its_databases_in_order_does_not_load_what_migrates_them(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.sqlite'}"
+    migrations.upgrade("cases", url)
+    code = f"""
+import sys
+from plugin.store import migrations
+migrations.upgrade("cases", {url!r})
+print("alembic" in sys.modules)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"
 
 
 @BOTH

@@ -186,3 +186,20 @@ def test_locked_database_is_a_storage_error_that_keeps_nothing_of_it_by_halves(t
     assert store.waiting_tasks(10) == ()
     assert record(outbox, HANDLE).outcome is None
     engine.dispose()
+
+
+def test_version_of_a_database_is_another_one_once_anybody_has_changed_it(store: CaseStore, engine: sa.Engine) -> None:
+    version = store.version()
+    if engine.dialect.name != "sqlite":
+        assert version.now() is None
+        return
+    first = version.now()
+    assert version.now() == first is not None
+    put(store, HANDLE)
+    assert version.now() != first
+    version.close()
+
+
+def test_database_that_cannot_be_asked_has_no_version(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'missing' / 'cases.sqlite'}", busy_seconds=0.05)
+    assert CaseStore(engine).version().now() is None

@@ -1,0 +1,1 @@
+"""What the plugin costs, beside a bare Flask endpoint: `make bench`."""
