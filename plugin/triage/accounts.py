@@ -14,6 +14,9 @@ ADDRESS = re.compile(
     r"@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})"
 )
 IN_BRACKETS = re.compile(r"<([^<>@\s]{1,64}@[^<>@\s]{1,253})>")
+KEY = re.compile(
+    r"(?:(to|orig_to|rcpt|recipient)|from|sender|user|login|account|sasl_username|mail_?from)=", re.IGNORECASE
+)
 MAX_CANDIDATES = 20
 MAX_ADDRESSES = 500  # that are looked at in one text
 BEFORE = 40  # characters before an address that say what it is
@@ -25,7 +28,13 @@ def addresses(text: str) -> tuple[str, ...]:
     """Mail addresses in the order in which they stand, lower-cased, each once."""
     if "@" not in text:
         return ()
-    return tuple(dict.fromkeys(match[0].lower().lstrip("'.-=") for match in ADDRESS.finditer(text)))
+    return tuple(dict.fromkeys(_bare(match[0]) for match in ADDRESS.finditer(text)))
+
+
+def _bare(found: str) -> str:
+    """An address as it stands in a text, without what a log line puts before it, as in "from=kim@example.edu"."""
+    key = KEY.match(found)
+    return found[key.end() if key else 0 :].lower().lstrip("'.-=")
 
 
 def header_address(value: str) -> str:
@@ -136,12 +145,14 @@ def _ranked(text: str) -> dict[str, int]:
         before = text[max(last, match.start() - BEFORE) : match.start()].lower().rstrip(" \t\n<\"'(:：")
         said = before.split()
         goes_on = was_recipient and before.strip() in words["joins"]
+        key = KEY.match(match[0])
         is_towards = bool(said) and said[-1] in words["towards"] and not _is_blocking(before, said)
+        is_towards = is_towards or (key is not None and key[1] is not None)
         was_recipient, last = is_towards or goes_on, match.end()
         if was_recipient:
             continue
         rank = _rank(before, said)
-        address = match[0].lower().lstrip("'.-=")
+        address = _bare(match[0])
         ranks[address] = min(ranks.get(address, RANK_SIGNED), RANK_SIGNED if match.start() > signature else rank)
     return ranks
 
