@@ -40,7 +40,8 @@ COLLECTING = (
     0.05  # seconds after some work in which what comes is kept for one batch, as each costs the engine the same
 )
 LONGEST_PAUSE = 0.5  # seconds; then work is looked for, whatever was told
-BATCHES_HERE = 4  # that the leader begins itself, at once; others are for whichever worker has room
+BATCHES_HERE = 4  # that a leader begins itself, at once, where it is the only worker
+BATCHES_OF_MANY = 1  # the same where there may be others, on PostgreSQL: what comes meanwhile is for whoever has room
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
 ENGINE_CONNECTIONS = 8  # of a worker, to PostgreSQL; others wait
@@ -237,7 +238,8 @@ class Engine:
         A batch is begun here and now, without a queue, while there is room: each queue is another wait.
         """
         tasks: Sequence[Task] = self._store.waiting_tasks(100)
-        room = BATCHES_HERE - len(self._batches)
+        is_alone = address_of(self._url).get_backend_name() == "sqlite"
+        room = (BATCHES_HERE if is_alone else BATCHES_OF_MANY) - len(self._batches)
         for task in tasks:
             if task.lane or task.not_before or room <= 0:
                 self._enqueue(task)
