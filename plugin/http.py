@@ -232,10 +232,12 @@ class Remote:
         status = response.status_code
         if not 200 <= status < 300:
             raise self._refused(response, doing)
-        body = response.raw.read(MAX_BODY + 1, decode_content=True)
-        if len(body) > MAX_BODY:
-            raise PermanentError(self.system, doing, f"answer larger than {MAX_BODY} bytes", status=status)
-        return Reply(system=self.system, doing=doing, status=status, headers=response.headers, body=body)
+        body = bytearray()
+        for chunk in response.iter_content(65536):
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise PermanentError(self.system, doing, f"answer larger than {MAX_BODY} bytes", status=status)
+        return Reply(system=self.system, doing=doing, status=status, headers=response.headers, body=bytes(body))
 
     def _lost(self, error: requests.exceptions.ConnectionError, doing: str) -> Unreachable | OutcomeUnknown:
         if why := why_unsent(error):
