@@ -9,14 +9,12 @@ from plugin.model import Candidate, Origin
 from plugin.triage.knowledge import data, is_mailer, under
 
 UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts that write an address on without a space
+KEY = r"(?i:to|orig_to|rcpt|recipient|from|sender|user|login|account|sasl_username|mail_?from)="  # of a log line
 ADDRESS = re.compile(
-    rf"(?:(?<![\w.+'-])|(?<=[{UNSPACED}]))([A-Za-z0-9._%+'=&-]{{1,64}})"
+    rf"(?:(?<![\w.+'-])|(?<=[{UNSPACED}]))(?!{KEY})([A-Za-z0-9._%+'=&-]{{1,64}})"
     r"@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})"
 )
 IN_BRACKETS = re.compile(r"<([^<>@\s]{1,64}@[^<>@\s]{1,253})>")
-KEY = re.compile(
-    r"(?:(to|orig_to|rcpt|recipient)|from|sender|user|login|account|sasl_username|mail_?from)=", re.IGNORECASE
-)
 MAX_CANDIDATES = 20
 MAX_ADDRESSES = 500  # that are looked at in one text
 BEFORE = 40  # characters before an address that say what it is
@@ -28,13 +26,7 @@ def addresses(text: str) -> tuple[str, ...]:
     """Mail addresses in the order in which they stand, lower-cased, each once."""
     if "@" not in text:
         return ()
-    return tuple(dict.fromkeys(_bare(match[0]) for match in ADDRESS.finditer(text)))
-
-
-def _bare(found: str) -> str:
-    """An address as it stands in a text, without what a log line puts before it, as in "from=kim@example.edu"."""
-    key = KEY.match(found)
-    return found[key.end() if key else 0 :].lower().lstrip("'.-=")
+    return tuple(dict.fromkeys(match[0].lower().lstrip("'.-=") for match in ADDRESS.finditer(text)))
 
 
 def header_address(value: str) -> str:
@@ -145,14 +137,13 @@ def _ranked(text: str) -> dict[str, int]:
         before = text[max(last, match.start() - BEFORE) : match.start()].lower().rstrip(" \t\n<\"'(:：")
         said = before.split()
         goes_on = was_recipient and before.strip() in words["joins"]
-        key = KEY.match(match[0])
         is_towards = bool(said) and said[-1] in words["towards"] and not _is_blocking(before, said)
-        is_towards = is_towards or (key is not None and key[1] is not None)
+        is_towards = is_towards or before.endswith(tuple(words["to_keys"]))
         was_recipient, last = is_towards or goes_on, match.end()
         if was_recipient:
             continue
         rank = _rank(before, said)
-        address = _bare(match[0])
+        address = match[0].lower().lstrip("'.-=")
         ranks[address] = min(ranks.get(address, RANK_SIGNED), RANK_SIGNED if match.start() > signature else rank)
     return ranks
 

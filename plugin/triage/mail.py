@@ -108,8 +108,9 @@ def _parsed(content: bytes) -> Message:
     text = content.decode("latin-1")
     message = _fed(GLOBAL.sub(_older, text) if "/global" in text else text)
     body = message.get_payload()
-    is_lost = isinstance(body, str) and message.get_content_maintype() == "multipart"
-    first = BOUNDARY.search(body) if is_lost and isinstance(body, str) else None
+    if not isinstance(body, str) or message.get_content_maintype() != "multipart":
+        return message
+    first = BOUNDARY.search(body)
     if first is None:
         return message
     # Its boundary was lost from the header, as on the way through a form; the parts are still told apart by it.
