@@ -67,6 +67,7 @@ class Engine:
         clock: Callable[[], datetime],
     ) -> None:
         self._url = url
+        self._is_alone = address_of(url).get_backend_name() == "sqlite"
         self._attempts = attempts
         self._locks = locks
         self._upkeep = upkeep
@@ -106,7 +107,7 @@ class Engine:
             "max_executor_threads": 32,
             "log_level": "WARNING",
         }
-        if address_of(self._url).get_backend_name() == "postgresql":
+        if not self._is_alone:
             config["sys_db_pool_size"] = ENGINE_CONNECTIONS
         DBOS(config=config)
 
@@ -238,8 +239,7 @@ class Engine:
         A batch is begun here and now, without a queue, while there is room: each queue is another wait.
         """
         tasks: Sequence[Task] = self._store.waiting_tasks(100)
-        is_alone = address_of(self._url).get_backend_name() == "sqlite"
-        room = (BATCHES_HERE if is_alone else BATCHES_OF_MANY) - len(self._batches)
+        room = (BATCHES_HERE if self._is_alone else BATCHES_OF_MANY) - len(self._batches)
         for task in tasks:
             if task.lane or task.not_before or room <= 0:
                 self._enqueue(task)
