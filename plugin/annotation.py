@@ -164,17 +164,16 @@ class Annotation:
             state = self._unshown(case)
             try:
                 for note in self._missing(case):
-                    self._write(case, note, state)
-                    state = None
+                    if self._write(case, note, state):
+                        state = None
             finally:  # a note that is refused or late must not hold back what automated triage keys on
                 if state is not None:
                     self._write_state(case, state)
         except NotFound:
             log("ticket.gone", logging.WARNING, source=case.source, ticket=case.ticket)
 
-    def mend(self, ticket: Ticket) -> None:
+    def mend(self, ticket: Ticket, cases: Sequence[Case]) -> None:
         """Put the state tag right where somebody changed it by hand."""
-        cases = self._store.cases_of_ticket(ticket.source, ticket.id)
         leading = rules.ticket_state(cases)
         if leading is None or ticket.tags & STATE_TAGS == state_tags(leading):
             return
@@ -187,7 +186,8 @@ class Annotation:
     def post(self, case: Case, key: str) -> None:
         """Put a note that is meant to be there on the ticket, unless it is there already."""
         try:
-            for note in self._unsent(case, key):
+            sent = self._store.note(key)
+            for note in self._unsent(case, sent) if sent is not None else ():
                 self._write(case, note, None)
         except NotFound:
             log("ticket.gone", logging.WARNING, source=case.source, ticket=case.ticket)
@@ -201,27 +201,28 @@ class Annotation:
             change.put_task(posting(case, key))
 
     def _missing(self, case: Case) -> Iterator[SentNote]:
-        """The notes that are due and not on the ticket, each to be sent now and by nobody else."""
-        referrals = sum("/refer-to-security" in sent.note.key for sent in self._store.notes(case.id))
+        """The notes that are due and not on the ticket, each to be sent now."""
+        meant = {sent.note.key: sent for sent in self._store.notes(case.id)}
+        referrals = sum("/refer-to-security" in key for key in meant)
         for kind, occasion in due_notes(case, referrals=referrals):
             key = note_key(case, occasion)
-            sent = self._store.note(key)
+            sent = meant.get(key)
             if sent is None or sent.has_lost_its_text:
                 note = self._texts.note(kind, key=key, facts=self._facts(case))
-                with self._store.change() as change:
-                    change.intend(case.id, note, self._work.clock())
-            yield from self._unsent(case, key)
+                sent = SentNote(note=note, sent_at=sent.sent_at if sent else None, done_at=None, is_kept=False)
+            yield from self._unsent(case, sent)
 
-    def _unsent(self, case: Case, key: str) -> Iterator[SentNote]:
-        """The note of this key, unless it is on the ticket or may still be on its way there.
+    def _unsent(self, case: Case, sent: SentNote) -> Iterator[SentNote]:
+        """The note, unless it is on the ticket or may still be on its way there.
 
         One that was sent without an answer is looked for on the ticket. It is sent again only once the ticket system
         can no longer be at work on it, or where that makes one note of both.
         """
-        sent = self._store.note(key)
-        if sent is None or sent.done_at is not None:
+        if sent.done_at is not None:
             return
         if self._is_there(case, sent):
+            with self._store.change() as change:
+                change.intend(case.id, sent.note, self._work.clock())
             self._remember(case, sent.note, None)
             return
         now = self._work.clock()
@@ -230,10 +231,7 @@ class Annotation:
             if left > timedelta(0):
                 raise _still_on_its_way(case, left)
         note_limit.hold(self._store, case, sent.note, at_most=self._work.procedure.notes_per_hour, now=now)
-        with self._store.change() as change:
-            is_ours = change.send_anew(sent, now)
-        if is_ours:
-            yield replace(sent, sent_at=now)
+        yield sent
 
     def _is_there(self, case: Case, sent: SentNote) -> bool:
         """A note that never was on its way is not there, unless our databases come from a backup."""
@@ -252,22 +250,26 @@ class Annotation:
         )
         return None if self._store.mark(_mark(case)) == _value(state) else state
 
-    def _write(self, case: Case, sent: SentNote | None, state: TicketChange | None) -> None:
-        if state is not None:
-            with self._store.change() as change:
+    def _write(self, case: Case, sent: SentNote | None, state: TicketChange | None) -> bool:
+        """Write on the ticket, with a row that says so before; False where somebody else is at the note."""
+        now = self._work.clock()
+        with self._store.change() as change:
+            if sent is not None and not change.send(case.id, sent, now):
+                return False
+            if state is not None:
                 change.set_mark(_mark(case), "")  # a write that fails halfway must not leave the mark of before
-        note = sent.note if sent is not None else None
-        wanted = replace(state or TicketChange(), note=note)
+        wanted = replace(state or TicketChange(), note=sent.note if sent is not None else None)
         try:
             refusals = self._sources[case.source].write(case.ticket, wanted)
         except RemoteError as error:
             if sent is not None and error.was_surely_not_done:
                 with self._store.change() as change:
-                    change.send_anew(sent, None)
+                    change.unsend(sent.note, now)
             raise
-        self._remember(case, note, None if refusals else state)
+        self._remember(case, wanted.note, None if refusals else state)
         for refusal in refusals:
             _log_refusal(case, refusal)
+        return True
 
     def _remember(self, case: Case, note: Note | None, state: TicketChange | None) -> None:
         """What is on the ticket now."""

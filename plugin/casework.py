@@ -49,6 +49,14 @@ class Earlier:
     completed_by: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What was read before a case is saved: the case as it was, None for a new one, and all that was asked."""
+
+    before: Case | None
+    askings: tuple[Asking, ...]
+
+
 class Casework:
     """Cases with their checklist, over the store."""
 
@@ -177,21 +185,22 @@ class Casework:
 
         A new one is kept together with its first reading: nobody would come back to it without one.
         """
+        askings = self.askings(status)
         moved = rules.moved(
             case,
             status,
-            self.askings(status),
+            askings,
             compromise_reasons=self.procedure.compromise_reasons,
             follow_up_after=self.procedure.follow_up_after,
             now=self.clock(),
         )
         read = self._weighed(moved)
-        if agent is None and _says_the_same(read, self.store.case(case.id)):
+        before = None if is_new else self.store.case(case.id)
+        if agent is None and _says_the_same(read, before):
             return case
         with self.store.change() as change:
-            if is_new:
-                change.add_case(case)
-            saved = self.save_in(change, read, f"{what} {told(status)}".strip(), agent=agent)
+            known = Known(before=before, askings=askings)
+            saved = self.save_in(change, read, f"{what} {told(status)}".strip(), agent=agent, known=known)
             if agent is not None and saved.state is CaseState.RECEIVED:
                 change.put_task(reread(saved))
         return saved
@@ -242,15 +251,23 @@ class Casework:
             return self.save_in(change, case, what, agent=agent, tasks=tasks)
 
     def save_in(
-        self, change: Change, case: Case, what: str, *, agent: Agent | None = None, tasks: Sequence[Task] = ()
+        self,
+        change: Change,
+        case: Case,
+        what: str,
+        *,
+        agent: Agent | None = None,
+        tasks: Sequence[Task] = (),
+        known: Known | None = None,
     ) -> Case:
-        """The same within a transaction that does more."""
+        """The same within a transaction that does more; `known` is what has been read for it before."""
         now = self.clock()
-        before = self.store.case(case.id)
-        saved = change.save_case(replace(case, updated_at=now))
+        before = known.before if known is not None else self.store.case(case.id)
+        changed = replace(case, updated_at=now)
+        saved = change.save_case(changed) if before is not None else change.save_new_case(changed)
         change.log(saved.id, JournalEntry(at=now, actor=signed(agent) if agent else PROGRAM, what=what))
         if before is None or before.status != saved.status:
-            self._note_releases(change, saved)
+            self._note_releases(change, saved, known)
         if saved.state is CaseState.UNBLOCKED and (before is None or before.state is not CaseState.UNBLOCKED):
             change.put_task(follow_up(saved))
             for other in self._others_waiting(saved):
@@ -269,11 +286,11 @@ class Casework:
             return True
         return rules.counts_from(before.status) != rules.counts_from(saved.status)
 
-    def _note_releases(self, change: Change, case: Case) -> None:
+    def _note_releases(self, change: Change, case: Case, known: Known | None) -> None:
         """Just read: what is off the list was released; what is on it by the very same block was not."""
         if case.status is None or case.status.sending is Sending.UNKNOWN:
             return
-        askings = self.askings(case.status)
+        askings = known.askings if known is not None else self.askings(case.status)
         listed = rules.still_listed(askings, case.status)
         for asking in askings:
             is_released = asking not in listed and asking.asked_at < case.status.checked_at

@@ -19,13 +19,13 @@ class Docket:
         self._work = casework
         self._store = casework.store
 
-    def of_account(self, ticket: Ticket, finding: Finding, account: str) -> Case:
-        """The ticket's case for this account, else one that still looks for its account, else a new one."""
+    def of_account(self, ticket: Ticket, finding: Finding, account: str) -> Case | None:
+        """The ticket's case for this account, else one that still looks for its account."""
         cases = self._cases(ticket)
         for case in cases:
             if case.account == account:
                 return replace(case, finding=finding)
-        return _waiting(cases, finding) or self._open(ticket, finding, account)
+        return _waiting(cases, finding)
 
     def unsettled(self, ticket: Ticket, finding: Finding) -> Case | None:
         """A case without an account for this finding, a new one if need be; None where a person settled it since."""
@@ -64,13 +64,17 @@ class Docket:
     def _cases(self, ticket: Ticket) -> tuple[Case, ...]:
         return self._store.cases_of_ticket(ticket.source, ticket.id)
 
+    def new(self, ticket: Ticket, finding: Finding, about: str) -> tuple[Case, str]:
+        """A new case for what was found, which is not kept yet, and why there is one, for its journal."""
+        case = self._work.new_case(ticket.source, ticket.id, about, opened_by="triage")
+        why = f"Triage: {finding.label.value}, {finding.confidence.value}."
+        return replace(case, finding=finding, ticket_url=_link(ticket.url)), why
+
     def _open(self, ticket: Ticket, finding: Finding, about: str) -> Case:
-        new = self._work.new_case(ticket.source, ticket.id, about, opened_by="triage")
-        case = replace(new, finding=finding, ticket_url=_link(ticket.url))
+        case, why = self.new(ticket, finding, about)
         with self._store.change() as change:
             if change.add_case(case):
-                found = f"{finding.label.value}, {finding.confidence.value}"
-                change.log(case.id, JournalEntry(at=case.created_at, actor=PROGRAM, what=f"Triage: {found}."))
+                change.log(case.id, JournalEntry(at=case.created_at, actor=PROGRAM, what=why))
         return self._store.case(case.id) or case
 
 

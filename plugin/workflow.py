@@ -131,8 +131,9 @@ class Workflow:
             return
         if ticket.id != ticket_id:
             self._move_cases(source, ticket_id, ticket.id)
-        self._annotation.mend(ticket)
-        self._hear_complaints(system, ticket)
+        cases = self._store.cases_of_ticket(source, ticket.id)
+        self._annotation.mend(ticket, cases)
+        self._hear_complaints(system, ticket, cases)
         failures: list[RemoteError] = []
         done: set[str] = set()
         for finding in sorted(triage(text_of(system, ticket), self._domains), key=_seriousness):
@@ -162,13 +163,21 @@ class Workflow:
             if settled.status.netid not in done:
                 done.add(settled.status.netid)
                 self._bring_merged(ticket, settled.status.netid)
-                self._take_settled(self._docket.of_account(ticket, finding, settled.status.netid), settled.status)
+                self._take_found(ticket, finding, settled.status)
         elif (case := self._docket.concerned(ticket, finding)) is not None and not any(known.values()):
             self._gone(case)
         elif self._docket.is_settled_by_person(ticket, finding, known):
             self._take_known(ticket, known)
         else:
             self._ask_person(ticket, finding, settled)
+
+    def _take_found(self, ticket: Ticket, finding: Finding, status: AccountStatus) -> None:
+        case = self._docket.of_account(ticket, finding, status.netid)
+        if case is not None:
+            self._take_settled(case, status)
+        else:
+            opened, why = self._docket.new(ticket, finding, status.netid)
+            self._take_settled(opened, status, why, is_new=True)
 
     def _take_known(self, ticket: Ticket, known: Mapping[str, AccountStatus | None]) -> None:
         """What was read to see who is meant is news to the cases that a person has settled."""
@@ -206,8 +215,9 @@ class Workflow:
             raise
         self._take_settled(case, status)
 
-    def _take_settled(self, case: Case, status: AccountStatus) -> None:
-        taken = self._work.take(replace(case, account=status.netid, question="", candidates=()), status, "")
+    def _take_settled(self, case: Case, status: AccountStatus, why: str = "", *, is_new: bool = False) -> None:
+        settled = replace(case, account=status.netid, question="", candidates=())
+        taken = self._work.take(settled, status, why, is_new=is_new)
         if status.sending is Sending.UNKNOWN:
             failure = status.failure or "the sending status is unknown"
             self._unreadable(taken, failure)
@@ -286,9 +296,9 @@ class Workflow:
             what = f"The account has not been readable since {since:%H:%M} UTC; trying on."
             self._work.enter(changed, CaseState.NEEDS_PERSON, why, what)
 
-    def _hear_complaints(self, system: TicketSystem, ticket: Ticket) -> None:
+    def _hear_complaints(self, system: TicketSystem, ticket: Ticket, cases: Sequence[Case]) -> None:
         """Rule 5: a customer's message since the release that says mail still fails."""
-        for case in self._store.cases_of_ticket(ticket.source, ticket.id):
+        for case in cases:
             is_released = case.state in (CaseState.UNBLOCKED, CaseState.CLOSED) or rules.waits_for_its_clock(case)
             if not is_released or case.unblocked_at is None:
                 continue

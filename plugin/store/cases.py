@@ -30,7 +30,7 @@ from plugin.model import (
     Visibility,
 )
 from plugin.store import marks, outbox, schema
-from plugin.store.engine import Version, asking, insert_new
+from plugin.store.engine import Version, asking, insert_new, insert_or_replace
 from plugin.store.rows import finding_of, finding_row, look_of, look_row, status_of, status_row
 
 RESTORED = "restored"
@@ -81,6 +81,12 @@ _INTERNAL_NOTES_SENT = (
     .where(_written.sent_at > bindparam("since"), _written.visibility == Visibility.INTERNAL.value)
     .order_by(_written.sent_at)
 )
+_LINE = insert(schema.journal)
+_CHANGED = update(schema.cases).where(_case.id == bindparam("which"), _case.version == bindparam("over"))
+_TEXTLESS = update(schema.written).where(
+    _written.key == bindparam("which"), _written.done_at.is_(None), _written.body_html == ""
+)
+_DONE = update(schema.written).where(_written.key == bindparam("which"))
 _MARK = select(schema.marks.c.value).where(schema.marks.c.name == bindparam("name"))
 
 
@@ -95,6 +101,7 @@ class SentNote:
     note: Note
     sent_at: datetime | None  # when it last was on its way there
     done_at: datetime | None  # when it surely was there
+    is_kept: bool = True  # False: it, or its text, is yet to be written down here
 
     @property
     def has_lost_its_text(self) -> bool:
@@ -232,13 +239,18 @@ class Change:
         """Insert a case; False if it is there already."""
         return insert_new(self._connection, schema.cases, _case_row(case))
 
+    def save_new_case(self, case: Case) -> Case:
+        """Insert a case with its first change; `Stale` if somebody else has opened it."""
+        changed = replace(case, version=case.version + 1)
+        if not self.add_case(changed):
+            raise Stale(f"case {case.id} was opened by somebody else in between")
+        return changed
+
     def save_case(self, case: Case, **changes: Any) -> Case:
         """Write a changed case over the version it was read at; `Stale` if that is no longer the newest."""
         changed = replace(case, **changes, version=case.version + 1)
-        table = schema.cases
-        result = self._connection.execute(
-            update(table).where(table.c.id == case.id, table.c.version == case.version).values(**_case_row(changed))
-        )
+        values = {"which": case.id, "over": case.version, **_case_row(changed)}
+        result = self._connection.execute(_CHANGED, values)
         if result.rowcount != 1:
             raise Stale(f"case {case.id} was changed by somebody else in between")
         return changed
@@ -297,41 +309,44 @@ class Change:
 
     def intend(self, case_id: str, note: Note, at: datetime) -> bool:
         """Record that a note is meant to be on the ticket; False if it was before, with a text that stands."""
-        text = {"subject": note.subject, "body_html": note.body_html}
-        table = schema.written.c
-        is_lost = (table.key == note.key, table.done_at.is_(None), table.body_html == "")
-        if self._connection.execute(update(schema.written).where(*is_lost).values(**text)).rowcount:
-            return True
-        return insert_new(
-            self._connection,
-            schema.written,
-            {
-                "key": note.key,
-                "case": case_id,
-                "intended_at": at,
-                "sent_at": None,
-                "done_at": None,
-                "visibility": note.visibility.value,
-                **text,
-            },
-        )
+        return self._add_note(case_id, note, at, None) or self._say_again(note)
 
-    def send_anew(self, sent: SentNote, at: datetime | None) -> bool:
-        """Record that a note is about to be sent, or None that it surely was not; False if somebody else has it."""
+    def send(self, case_id: str, sent: SentNote, at: datetime) -> bool:
+        """Record that a note is about to be sent, and is meant to be there; False if somebody else has it."""
+        if not sent.is_kept:
+            if self._add_note(case_id, sent.note, at, at):
+                return True
+            if not self._say_again(sent.note):
+                return False
+        return self._move_sending(sent.note, sent.sent_at, at)
+
+    def unsend(self, note: Note, sent_at: datetime) -> None:
+        """What was recorded then to be sent surely was not."""
+        self._move_sending(note, sent_at, None)
+
+    def _add_note(self, case_id: str, note: Note, at: datetime, sent_at: datetime | None) -> bool:
+        moments = {"intended_at": at, "sent_at": sent_at, "done_at": None}
+        said = {"visibility": note.visibility.value, "subject": note.subject, "body_html": note.body_html}
+        return insert_new(self._connection, schema.written, {"key": note.key, "case": case_id, **said, **moments})
+
+    def _say_again(self, note: Note) -> bool:
+        """Write the text of a note that has lost it."""
+        text = {"subject": note.subject, "body_html": note.body_html}
+        return self._connection.execute(_TEXTLESS, {"which": note.key, **text}).rowcount == 1
+
+    def _move_sending(self, note: Note, seen: datetime | None, at: datetime | None) -> bool:
         table = schema.written
-        as_seen = (table.c.sent_at == sent.sent_at, table.c.done_at.is_(None))
-        statement = update(table).where(table.c.key == sent.note.key, *as_seen).values(sent_at=at)
-        return self._connection.execute(statement).rowcount == 1
+        as_seen = (table.c.key == note.key, table.c.sent_at == seen, table.c.done_at.is_(None))
+        return self._connection.execute(update(table).where(*as_seen).values(sent_at=at)).rowcount == 1
 
     def done(self, key: str, at: datetime) -> None:
         """The note is on the ticket."""
-        self._connection.execute(update(schema.written).where(schema.written.c.key == key).values(done_at=at))
+        self._connection.execute(_DONE, {"which": key, "done_at": at})
 
     def log(self, case_id: str, entry: JournalEntry) -> None:
         """Add a line to a case's journal."""
-        self._connection.execute(
-            insert(schema.journal).values(case=case_id, at=entry.at, actor=entry.actor, what=entry.what)
-        )
+        line = {"case": case_id, "at": entry.at, "actor": entry.actor, "what": entry.what}
+        self._connection.execute(_LINE, line)
 
     def put_task(self, task: Task) -> None:
         """Call for work; the same id twice is one task."""
@@ -354,9 +369,7 @@ class Change:
 
     def set_mark(self, name: str, value: str) -> None:
         """Remember where somebody has got to."""
-        changed = update(schema.marks).where(schema.marks.c.name == name).values(value=value)
-        if not self._connection.execute(changed).rowcount:
-            insert_new(self._connection, schema.marks, {"name": name, "value": value})
+        insert_or_replace(self._connection, schema.marks, {"name": name, "value": value})
 
     def put_back(self, at: datetime) -> int:
         """This database was put back from a backup; how many tasks are to be handed over again.

@@ -4,9 +4,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, Insert, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -16,6 +17,7 @@ from plugin.errors import SettingsError
 CONNECTIONS = 32  # to an SQLite file at once; opened only when needed
 POSTGRES_CONNECTIONS = 10  # to a PostgreSQL database at once, of which each costs the server a process; others wait
 KEPT_OPEN = 3
+_DIALECTS: Mapping[str, Any] = {"postgresql": postgresql, "sqlite": sqlite}
 TURN = "turn"  # to write to an SQLite file, among the threads of a process
 
 NOT_SILENT: Mapping[str, str | int] = {
@@ -107,10 +109,31 @@ class Version:
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row; False if its key is taken. Whatever else is wrong with it is an error."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(**row).on_conflict_do_nothing().inline()
+    return connection.execute(_insertion(connection.dialect.name, table), row).rowcount == 1
+
+
+def insert_or_replace(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, or write its values over those of the row that has its primary key."""
+    connection.execute(_replacement(connection.dialect.name, table), row)
+
+
+# Made once a table: SQLAlchemy takes longer to put a statement together than SQLite takes to do it.
+
+
+@cache
+def _insertion(dialect: str, table: Table) -> Insert:
+    statement: Insert = _DIALECTS[dialect].insert(table).on_conflict_do_nothing().inline()
     # Without the option the count of an INSERT is there on SQLite only.
-    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+    return statement.execution_options(preserve_rowcount=True)
+
+
+@cache
+def _replacement(dialect: str, table: Table) -> Insert:
+    statement = _DIALECTS[dialect].insert(table)
+    key = table.primary_key.columns
+    values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in key}
+    replacing: Insert = statement.on_conflict_do_update(index_elements=list(key), set_=values).inline()
+    return replacing
 
 
 def _open_sqlite(url: URL, busy_seconds: float) -> Engine:

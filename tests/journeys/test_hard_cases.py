@@ -279,7 +279,7 @@ def test_a_case_opened_by_hand_is_kept_with_its_first_reading_or_not_at_all(worl
     ticket = world.file(email=FIONA, subject="hello", text="nothing of note")
     file = make_url(world.parts.settings.cases_url).database
     with closing(sqlite3.connect(file)) as database, database:
-        database.execute("CREATE TRIGGER full BEFORE UPDATE ON cases BEGIN SELECT RAISE(ABORT, 'full'); END")
+        database.execute("CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'full'); END")
     with pytest.raises(StorageError):
         world.front.open_case("desk", ticket, "bbadger", ALEX)
     assert world.cases(ticket) == ()
