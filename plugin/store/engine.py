@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
@@ -111,6 +111,13 @@ def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> 
     statement = dialect.insert(table).values(**row).on_conflict_do_nothing().inline()
     # Without the option the count of an INSERT is there on SQLite only.
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+def insert_all_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of the same columns, but for those whose key is taken: one statement, however many there are."""
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(table).on_conflict_do_nothing().inline(), [*rows])
 
 
 def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
