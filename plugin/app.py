@@ -30,6 +30,7 @@ from plugin.notes.texts import Texts
 from plugin.panel.tokens import secret_from
 from plugin.ports import MailTenant, TicketSystem, can_look
 from plugin.settings import Settings
+from plugin.settling import Settling
 from plugin.store import marks, migrations
 from plugin.store.case_list import CaseList
 from plugin.store.cases import CaseStore
@@ -147,6 +148,13 @@ class Parts:
         )
 
     @cached_property
+    def settling(self) -> Settling:
+        """What tells the events that need no work."""
+        return Settling(
+            sources=self.sources, domains=self.settings.domains, scan_every=self.settings.procedure.scan_every
+        )
+
+    @cached_property
     def outbox(self) -> Outbox:
         """The tasks and what became of them."""
         return Outbox(self._cases)
@@ -224,6 +232,7 @@ class Parts:
             sources=self.sources,
             procedure=self.settings.procedure,
             clock=self.clock,
+            leaves_alone=self.settling.leaves_alone,
         )
 
     def panel_address(self, case: Case) -> str:

@@ -26,7 +26,7 @@ from plugin.errors import RemoteError, StorageError
 from plugin.log import log
 from plugin.model import Task
 from plugin.ports import TicketSystem
-from plugin.relay import BATCH, relay, row_of, scan, task_of
+from plugin.relay import BATCH, Judge, relay, row_of, scan, task_of
 from plugin.settings import Procedure
 from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
@@ -65,6 +65,7 @@ class Engine:
         sources: Mapping[str, TicketSystem],
         procedure: Procedure,
         clock: Callable[[], datetime],
+        leaves_alone: Judge,
     ) -> None:
         self._url = url
         self._is_alone = address_of(url).get_backend_name() == "sqlite"
@@ -76,6 +77,7 @@ class Engine:
         self._sources = sources
         self._procedure = procedure
         self._clock = clock
+        self._leaves_alone = leaves_alone
         self._stop = attempts.stopping
         self._leads = threading.Event()
         self._work: Callable[[dict[str, Any]], None]
@@ -188,7 +190,7 @@ class Engine:
             self._stop.wait(NEWS_PAUSE)
 
     def _relay(self) -> int:
-        return relay(self._deliveries, self._store, self._clock()) + self._hand_over()
+        return relay(self._deliveries, self._store, self._clock(), self._leaves_alone) + self._hand_over()
 
     def _scan_for_ever(self) -> None:
         every = self._procedure.scan_every.total_seconds()

@@ -491,6 +491,7 @@ class Outcome(StrEnum):
     AGAIN = "failed, tried again"
     CRASHED = "ended its worker, tried again"
     COVERED = "covered by a later event of the same ticket"
+    SETTLED = "settled by its event, which shows no sign of mail trouble; ticket not read"
     SPLIT = "split"  # a batch that ended its worker: each event goes its own way
     RETRIED = "not waited for: retried by an operator"
     DEAD = "dead"  # nobody tries it again by itself

@@ -140,6 +140,17 @@ class OpensByForm(Protocol):
     opening: Opening
 
 
+@runtime_checkable
+class TellsWholeTickets(Protocol):
+    """What a ticket system is besides where an event of a new ticket may bring all that there is to read in it."""
+
+    def ticket_in(self, body: bytes) -> Ticket | None:
+        """The ticket in a verified delivery's body, as `read_ticket` would read it; None where anything may be missing.
+
+        What an event leaves out is not there to be judged: no list of attachments is not an empty one.
+        """
+
+
 class MailTenant(Protocol):
     """The side that knows accounts and asks Microsoft."""
 

@@ -1,14 +1,16 @@
 """How events become work: accepted ones by the relay, lost ones by the catch-up scan. Each is a task in the outbox.
 
+Most tickets are not about mail. Of those whose event says so, nothing is left to do: no batch, no workflow, no request.
+
 Both may run again after a crash: a task's id says what it is for, so the same work is put there once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from plugin.model import Task
+from plugin.model import Outcome, Task
 from plugin.naming import HANDLING, ticket_lane
 from plugin.ports import TicketSystem
 from plugin.store.cases import CaseStore
@@ -18,26 +20,63 @@ from plugin.store.marks import SCAN_ENDED
 BATCH = 25
 """Events handed over at once: one workflow of one step for all of them."""
 
+MOST_JUDGED = 10_000
+"""Bytes of a body that is judged here, where every event waits for it; a longer one is for the worker."""
+
+CREATED = "ticket.created"
+
+Judge = Callable[[str, str, bytes], bool]
+"""Whether an event may be left alone, by its source, its ticket and its delivery's body (`plugin.settling`)."""
+
+
+def never(_source: str, _ticket: str, _body: bytes) -> bool:
+    """The judge that leaves every event to the worker."""
+    return False
+
+
 KNOWN = frozenset(field.name for field in fields(Task))
 
 
-def relay(deliveries: DeliveryStore, store: CaseStore, now: datetime) -> int:
-    """Put accepted events into the outbox, one batch, and remember how far; how many there were."""
+def relay(deliveries: DeliveryStore, store: CaseStore, now: datetime, leaves_alone: Judge = never) -> int:
+    """Put accepted events into the outbox, one batch, and remember how far; how many there were.
+
+    An event whose own words settle it is there already ended, where it is all that is known of its ticket.
+    """
     events = deliveries.events_after(int(store.mark("relayed") or 0), BATCH)
     if not events:
         return 0
     last = {(row.event.source, row.event.ticket): _handling(row) for row in events}
-    members = list(last.values())
-    batch = Task(
+    covered = [task for task in map(_handling, events) if task not in last.values()]
+    covering = {task.lane for task in covered}
+    ordinary = {task.id for task in _ordinary(deliveries, events, leaves_alone) if task.lane not in covering}
+    with store.change() as change:
+        concerned = change.concerned([task for task in last.values() if task.id in ordinary]) if ordinary else ()
+        settled = [task for task in last.values() if task.id in ordinary and task.lane not in concerned]
+        members = [task for task in last.values() if task not in settled]
+        if members:
+            change.put_batch(_batch(events, members), members, at=now)
+        change.put_ended(covered, Outcome.COVERED, at=now)
+        change.put_ended(settled, Outcome.SETTLED, at=now)
+        change.set_mark("relayed", str(events[-1].seq))
+    return len(events)
+
+
+def _ordinary(deliveries: DeliveryStore, events: Sequence[StoredEvent], leaves_alone: Judge) -> Iterator[Task]:
+    """The tasks of the events of new tickets that can be left alone by what they bring, if they have no others."""
+    created = {row.id: row for row in events if row.event.kind == CREATED}
+    bodies = deliveries.bodies(created, at_most=MOST_JUDGED) if created and leaves_alone is not never else {}
+    for id_, body in bodies.items():
+        event = created[id_].event
+        if leaves_alone(event.source, event.ticket, body):
+            yield _handling(created[id_])
+
+
+def _batch(events: Sequence[StoredEvent], members: Sequence[Task]) -> Task:
+    return Task(
         id=f"events:{events[0].seq}-{events[-1].seq}",
         name="handle_events",
         args={"tasks": [row_of(task) for task in members]},
     )
-    covered = [task for task in map(_handling, events) if task not in members]
-    with store.change() as change:
-        change.put_batch(batch, members, covered=covered, at=now)
-        change.set_mark("relayed", str(events[-1].seq))
-    return len(events)
 
 
 def _handling(row: StoredEvent) -> Task:

@@ -192,7 +192,7 @@ class World:
 
     def _work_off(self) -> None:
         while True:
-            while relay(self.parts.deliveries, self.store, self.clock()):
+            while relay(self.parts.deliveries, self.store, self.clock(), self.parts.settling.leaves_alone):
                 pass
             due = [task for task in self.store.waiting_tasks(1000) if _is_due(task, self.clock())]
             if not due:

@@ -41,7 +41,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "workflow": (
         (
             "plugin.workflow", "plugin.docket", "plugin.asking", "plugin.annotation", "plugin.giving_up",
-            "plugin.note_limit", "plugin.reading",
+            "plugin.note_limit", "plugin.reading", "plugin.settling",
         ),
         (
             "words", "names", "log", "triage", "rules", "notes", "ports", "casework", "looking", "progress", "store",

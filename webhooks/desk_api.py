@@ -75,6 +75,10 @@ class DeskApi:
     def parse(self, delivery: Delivery) -> Parsed:
         return ticket_event.parse(delivery, own_user=self._own_user, queues=self._queues)
 
+    def ticket_in(self, body: bytes) -> Ticket | None:
+        """See `plugin.ports.TellsWholeTickets`."""
+        return ticket_event.ticket_in(self.name, body)
+
     def read_ticket(self, ticket: str) -> Ticket:
         reply = self._remote.call(f"read ticket {ticket}", "GET", self._remote.url("tickets", ticket))
         return answers.ticket(self.name, reply)

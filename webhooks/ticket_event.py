@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from plugin.errors import DeliveryRefused
-from plugin.model import Delivery, Parsed, TicketEvent
+from plugin.model import Delivery, Message, Parsed, Person, Ticket, TicketEvent
 from webhooks.payloads import build_validator, check, invalid, read_json
 
 ACTED_ON = frozenset({"ticket.created", "ticket.replied", "ticket.updated"})
@@ -31,6 +31,40 @@ def parse(delivery: Delivery, *, own_user: str, queues: frozenset[str]) -> Parse
     event = _event(delivery.source, delivery_id, payload)
     ours = payload["type"] in ACTED_ON and _is_for_us(payload["data"], own_user, queues)
     return Parsed(delivery_id=delivery_id, events=(event,) if ours else ())
+
+
+def ticket_in(source: str, body: bytes) -> Ticket | None:
+    """The new ticket in the body of an event that brings all of it; None of any other event.
+
+    All of it: who asks, subject, text, and a list of attachments that is there and empty. Senders are told that they
+    may leave texts and attachments out, so a list that is missing says nothing. Nor is it known what the ticket is made
+    of where somebody else than the requester has opened it.
+    """
+    payload = read_json(body)
+    data = payload["data"]
+    ticket, message, requester = data["ticket"], data.get("message", {}), data.get("requester", {})
+    is_by_requester = _address(data.get("actor", requester)) == _address(requester) != ""
+    has_words = bool(ticket.get("subject", "").strip() and message.get("text", "").strip())
+    if payload["type"] != "ticket.created" or message.get("attachments") != [] or not (is_by_requester and has_words):
+        return None
+    author = Person(email=requester["email"], is_agent=requester.get("is_agent", False))
+    said = Message(
+        id=_id_at("/data/message/id", message["id"]),
+        author=author,
+        text=message["text"],
+        content_type=message.get("content_type", "text/plain"),
+    )
+    return Ticket(
+        source=source,
+        id=_id_at("/data/ticket/id", ticket["id"]),
+        subject=ticket["subject"],
+        requester=author,
+        messages=(said,),
+    )
+
+
+def _address(person: Mapping[str, Any]) -> str:
+    return str(person.get("email", "")).strip().lower()
 
 
 def _delivery_id(headers: Mapping[str, str]) -> str:

@@ -29,8 +29,9 @@ from plugin.model import (
     UnblockAnswer,
     Visibility,
 )
+from plugin.naming import ticket_lane
 from plugin.store import marks, outbox, schema
-from plugin.store.engine import Version, asking, insert_new, insert_or_replace
+from plugin.store.engine import Version, asking, insert_all_new, insert_new, insert_or_replace
 from plugin.store.rows import finding_of, finding_row, look_of, look_row, status_of, status_row
 
 RESTORED = "restored"
@@ -50,6 +51,12 @@ _CASES_OF_TICKET = (
     select(schema.cases)
     .where(_case.source == bindparam("source"), _case.ticket == bindparam("ticket"))
     .order_by(_case.created_at, _case.id)
+)
+_CASES_OF_TICKETS = select(_case.source, _case.ticket).where(
+    _case.source.in_(bindparam("sources", expanding=True)), _case.ticket.in_(bindparam("tickets", expanding=True))
+)
+_OPEN_LANES = select(schema.outbox.c.lane).where(
+    schema.outbox.c.lane.in_(bindparam("lanes", expanding=True)), schema.outbox.c.ended_at.is_(None)
 )
 _CASES_OF_ACCOUNT = select(schema.cases).where(_case.account == bindparam("account")).order_by(_case.created_at.desc())
 _ANSWERS = select(*(column for column in schema.answers.c if column.name != "case")).where(
@@ -352,15 +359,26 @@ class Change:
         """Call for work; the same id twice is one task."""
         insert_new(self._connection, schema.outbox, outbox.row_for(task))
 
-    def put_batch(self, batch: Task, members: Sequence[Task], *, covered: Sequence[Task], at: datetime) -> None:
-        """Call for tasks that are done within one; `covered` are those that others of them make needless."""
+    def put_batch(self, batch: Task, members: Sequence[Task], *, at: datetime) -> None:
+        """Call for tasks that are done within one."""
         self.put_task(batch)
-        for task in members:
-            row = outbox.row_for(task, batch=batch.id)
-            insert_new(self._connection, schema.outbox, row | {"handed_at": at})
-        for task in covered:
-            ended = {"handed_at": at, "ended_at": at, "outcome": Outcome.COVERED.value}
-            insert_new(self._connection, schema.outbox, outbox.row_for(task, batch=batch.id) | ended)
+        rows = [outbox.row_for(task, batch=batch.id) | {"handed_at": at} for task in members]
+        insert_all_new(self._connection, schema.outbox, rows)
+
+    def put_ended(self, tasks: Sequence[Task], outcome: Outcome, *, at: datetime) -> None:
+        """Keep tasks that nothing is left to do for; one that was called for before goes its own way."""
+        ended = {"handed_at": at, "ended_at": at, "outcome": outcome.value}
+        insert_all_new(self._connection, schema.outbox, [outbox.row_for(task) | ended for task in tasks])
+
+    def concerned(self, tasks: Sequence[Task]) -> frozenset[str]:
+        """The lanes of those of these tasks whose ticket has a case, or other work that has not ended."""
+        tickets = {
+            "sources": [task.args["source"] for task in tasks],
+            "tickets": [task.args["ticket"] for task in tasks],
+        }
+        cases = self._connection.execute(_CASES_OF_TICKETS, tickets)
+        open_lanes = self._connection.scalars(_OPEN_LANES, {"lanes": [task.lane for task in tasks]})
+        return frozenset(ticket_lane(row.source, row.ticket) for row in cases) | frozenset(open_lanes)
 
     def handed(self, tasks: Sequence[Task], at: datetime) -> None:
         """The engine has these tasks on disk."""

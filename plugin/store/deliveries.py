@@ -159,6 +159,12 @@ class DeliveryStore:
         with _kept("read the accepted events"), self._asking.connect() as connection:
             return [_stored(row) for row in connection.execute(_EVENTS_AFTER, {"seq": seq, "limit": limit})]
 
+    def bodies(self, ids: Collection[str], *, at_most: int) -> dict[str, bytes]:
+        """What the deliveries of these events said, by the events' ids, but for long ones."""
+        asked = {"ids": [*ids], "most": at_most}
+        with _kept("read the accepted events"), self._asking.connect() as connection:
+            return {row.id: row.body for row in connection.execute(_BODIES, asked)}
+
     def received(self, ids: Collection[str]) -> list[Received]:
         """Accepted events by their ids."""
         return self._received(events.c.id.in_(ids))
@@ -217,6 +223,12 @@ _PLACES = sa.select(deliveries.c.source, deliveries.c.delivery_id, deliveries.c.
 _EVENTS_OF = sa.select(events.c.id).where(events.c.delivery == sa.bindparam("seq")).order_by(events.c.seq)
 _EVENTS_AFTER = (
     sa.select(events).where(events.c.seq > sa.bindparam("seq")).order_by(events.c.seq).limit(sa.bindparam("limit"))
+)
+_BODIES = (
+    sa.select(events.c.id, deliveries.c.body)
+    .join_from(events, deliveries, events.c.delivery == deliveries.c.seq)
+    .where(events.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .where(sa.func.length(deliveries.c.body) <= sa.bindparam("most"))
 )
 _KNOWN_EVENTS = sa.select(events.c.id).where(events.c.id.in_(sa.bindparam("ids", expanding=True)))
 _INSERT_DELIVERY = deliveries.insert()

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -110,6 +110,12 @@ class Version:
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row; False if its key is taken. Whatever else is wrong with it is an error."""
     return connection.execute(_insertion(connection.dialect.name, table), row).rowcount == 1
+
+
+def insert_all_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of the same columns, but for those whose key is taken: one statement, however many there are."""
+    if rows:
+        connection.execute(_insertion(connection.dialect.name, table), [*rows])
 
 
 def insert_or_replace(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ MAX_MESSAGES = 30  # of one ticket: the first, and the newest
 MAX_FILES = 10  # of all messages together
 MAX_FINDINGS = 20
 SURE = tuple(Confidence)
+NOTHING = "nothing-of-ours"  # the rule of a finding that rests on nothing
 
 
 def triage(ticket: TicketText, domains: Sequence[str]) -> tuple[Finding, ...]:
@@ -158,6 +159,6 @@ def _nothing(cut: tuple[str, ...], ticket: TicketText, domains: Sequence[str]) -
         confidence=Confidence.LIKELY,
         code=None,
         candidates=candidates("", (), ticket.requester, domains),
-        rule="nothing-of-ours",
+        rule=NOTHING,
         evidence=cut,
     )

@@ -52,6 +52,7 @@ class Filed:
 
     ticket: str
     expects_note: bool
+    opened: int  # when, by the number that `Ledger.said` counts with
     replies: list[str] = field(default_factory=list)  # texts that agents sent to the customer
 
 

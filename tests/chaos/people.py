@@ -58,8 +58,8 @@ class People:
     def _file(self, email: str, subject: str, text: str, *files: File, expects_note: bool = True) -> str:
         person = Person(email=email, name=email.split(".")[0].title())
         ticket = self.desk.open_ticket(person, subject, text, files=files)
-        self.sim.ledger.filed[ticket.id] = Filed(ticket=ticket.id, expects_note=expects_note)
-        self.sim.ledger.said[ticket.id] = self.sim.next_number()
+        opened = self.sim.ledger.said[ticket.id] = self.sim.next_number()
+        self.sim.ledger.filed[ticket.id] = Filed(ticket=ticket.id, expects_note=expects_note, opened=opened)
         self.sim.tell(f"{email} files ticket {ticket.id}: {subject!r}, {len(files)} bounces")
         return ticket.id
 

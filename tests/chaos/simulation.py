@@ -167,7 +167,12 @@ class Simulation:
 
     def relay(self) -> int:
         """One round of the relay."""
-        return self._lead("relays events", lambda parts: relay(parts.deliveries, parts.casework.store, self.clock()))
+
+        def pass_on(parts: Any) -> int:
+            store, judge = parts.casework.store, parts.settling.leaves_alone
+            return relay(parts.deliveries, store, self.clock(), judge)
+
+        return self._lead("relays events", pass_on)
 
     def hand_over(self) -> int:
         """Waiting tasks are given to the engine (as `plugin.engine` does)."""

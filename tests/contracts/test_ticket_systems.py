@@ -17,7 +17,7 @@ import pytest
 from plugin.errors import DeliveryRefused, NotAllowed, SettingsError
 from plugin.manifest import manifest
 from plugin.model import Delivery
-from plugin.ports import TicketSystem
+from plugin.ports import TellsWholeTickets, TicketSystem
 from webhooks.ticket_systems import connect, declared
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +88,17 @@ def test_recorded_delivery_is_verified_and_gives_its_events(file: Path) -> None:
     parsed = source.parse(delivery)
     assert parsed.delivery_id == recorded["delivery_id"]
     assert [asdict(event) for event in parsed.events] == recorded["events"]
+
+
+@every_delivery
+def test_a_whole_ticket_in_a_delivery_is_that_of_its_event_and_has_nothing_attached(file: Path) -> None:
+    system, delivery, recorded = read(file)
+    source = connected(system)
+    ticket = source.ticket_in(delivery.body) if isinstance(source, TellsWholeTickets) else None
+    if ticket is not None:
+        assert [(event["ticket"], event["kind"]) for event in recorded["events"]] == [(ticket.id, "ticket.created")]
+        assert ticket.source == source.name
+        assert [message.attachments for message in ticket.messages] == [()]
 
 
 @every_delivery

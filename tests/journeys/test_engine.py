@@ -21,6 +21,7 @@ from plugin.attempts import Attempts
 from plugin.engine import Engine
 from plugin.errors import Unreachable
 from plugin.model import Delivery, Parsed, Task, TicketEvent
+from plugin.relay import never
 from plugin.settings import Procedure
 from plugin.store import migrations
 from plugin.store.cases import CaseStore
@@ -273,6 +274,7 @@ def main(folder: Path) -> None:
         sources={},
         procedure=procedure,
         clock=clock,
+        leaves_alone=never,
     )
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     engine.start()

@@ -18,7 +18,7 @@ from plugin.engine import Engine
 from plugin.errors import Denied, OutcomeUnknown, SettingsError, StorageError, Throttled, Unreachable
 from plugin.model import Delivery, Parsed, Task, TicketEvent
 from plugin.ports import ChangedTicket
-from plugin.relay import BATCH, relay, scan
+from plugin.relay import BATCH, never, relay, scan
 from plugin.settings import Procedure
 from plugin.store import migrations
 from plugin.store.cases import CaseStore, Stale
@@ -92,6 +92,7 @@ class Bench:
             sources={},
             procedure=PROCEDURE,
             clock=self.clock,
+            leaves_alone=never,
         )
 
     def _open(self, file: Path) -> sa.Engine:

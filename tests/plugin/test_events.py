@@ -18,6 +18,7 @@ from plugin import events_command
 from plugin.app import Parts
 from plugin.attempts import BUGS_FORGIVEN
 from plugin.cli import main
+from plugin.demo.desk.records import Person
 from plugin.event_texts import Teller
 from plugin.events import State, Wanted, Work
 from plugin.manifest import manifest
@@ -167,6 +168,18 @@ def test_an_event_that_a_later_one_of_its_ticket_covers_is_told_so(site: Site) -
     states = {work.kind: work.state for work in site.events.listed(Wanted(ticket=ticket)).works}
     assert states == {"ticket.created": State.COVERED, "ticket.replied": State.DONE}
     assert [work.kind for work in site.events.listed(Wanted(state=State.COVERED)).works] == ["ticket.created"]
+
+
+def test_a_ticket_that_its_event_settles_is_done_without_being_read_and_that_is_told(site: Site) -> None:
+    person = Person(name="Ruth", email="ruth@example.edu")
+    ticket = site.world.desk.open_ticket(person, "Printer", "It prints empty pages. Could somebody have a look?").id
+    site.world.run()
+    work = site.work(ticket)
+    assert (work.state, [step.last.calls for step in work.steps]) == (State.DONE, [()])
+    told = site.run("show", work.id).stdout
+    assert "settled by its event, which shows no sign of mail trouble; ticket not read" in told
+    shown = json.loads(site.run("show", work.id, "--json").stdout)
+    assert [(one["outcome"], one["starts"]) for step in shown["steps"] for one in step["log"]] == [("settled", 0)]
 
 
 def test_what_agents_and_the_scan_have_called_for_is_listed_too_by_the_ids_of_its_tasks(site: Site) -> None:

@@ -102,7 +102,7 @@ def test_retry_of_a_ticket_that_could_not_be_read_goes_on_with_the_same_case(wor
 
 def test_retry_that_finds_nothing_in_the_ticket_takes_needs_a_person_back(world: Any) -> None:
     world.away_desk.is_down = True
-    ticket = world.file(email=BUCKY, subject="A printer", text="It is out of paper.")
+    ticket = world.file(email=BUCKY, subject="A printer", text="It sends no mail, and is out of paper.")
     days(world)
     world.away_desk.is_down = False
     days(world, 1)

@@ -104,7 +104,7 @@ class Office:
     def work_off(self) -> None:
         """Do every task that is due by the clock."""
         while True:
-            while relay(self.parts.deliveries, self.store, self.clock()):
+            while relay(self.parts.deliveries, self.store, self.clock(), self.parts.settling.leaves_alone):
                 pass
             tasks = self.store.waiting_tasks(1000)
             due = [task for task in tasks if task.not_before is None or task.not_before <= self.clock()]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from plugin.errors import DeliveryRefused
-from plugin.model import Delivery, Parsed
-from webhooks.ticket_event import parse
+from plugin.model import Delivery, Parsed, Ticket
+from webhooks.ticket_event import parse, ticket_in
 
 
 def event(kind: str = "ticket.created", ticket: object = "7", **data: object) -> dict[str, Any]:
@@ -168,3 +168,74 @@ def test_delivery_without_a_usable_id_is_refused(delivery_id: str, now: datetime
 
 def test_longest_ids_are_taken(now: datetime) -> None:
     assert parsed(event(ticket="x" * 200), now, delivery_id="y" * 200).delivery_id == "y" * 200
+
+
+# ── an event that brings its whole ticket ────────────────────────────────────────────────────────────────────────────
+
+RUTH = {"email": "ruth@example.edu", "name": "Ruth", "is_agent": False}
+WHOLE: dict[str, Any] = {
+    "type": "ticket.created",
+    "data": {
+        "ticket": {"id": 7, "subject": "Printer"},
+        "requester": RUTH,
+        "actor": RUTH | {"email": "Ruth@example.edu"},
+        "message": {"id": 1, "text": "<p>Empty pages.</p>", "content_type": "text/html", "attachments": []},
+    },
+}
+
+
+def brought(payload: dict[str, Any]) -> Ticket | None:
+    return ticket_in("desk", json.dumps(payload).encode())
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    """The whole event with one value of its data changed, or taken out for None."""
+    payload = json.loads(json.dumps(WHOLE))
+    *above, name = path.split(".")
+    place = payload["data"]
+    for step in above:
+        place = place[step]
+    place[name] = value
+    if value is None:
+        del place[name]
+    return dict(payload)
+
+
+def test_an_event_that_brings_all_of_a_new_ticket_is_that_ticket() -> None:
+    ticket = brought(WHOLE)
+    assert ticket is not None
+    assert (ticket.source, ticket.id, ticket.subject) == ("desk", "7", "Printer")
+    assert ticket.requester.email == "ruth@example.edu"
+    (message,) = ticket.messages
+    assert (message.text, message.content_type) == ("<p>Empty pages.</p>", "text/html")
+    assert (message.author, message.attachments) == (ticket.requester, ())
+
+
+def test_an_event_may_leave_out_who_acted_and_what_kind_of_text_it_is() -> None:
+    assert brought(changed("actor", None)) is not None
+    plain = brought(changed("message.content_type", None))
+    assert plain is not None
+    assert plain.messages[0].content_type == "text/plain"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        WHOLE | {"type": "ticket.replied"},
+        WHOLE | {"type": "ticket.updated"},
+        changed("message.attachments", None),  # senders may leave the list out (docs/generic.md): it says nothing
+        changed("message.attachments", [{"filename": "Undeliverable.eml"}]),
+        changed("message.text", None),
+        changed("message.text", " "),
+        changed("message", None),
+        changed("ticket.subject", None),
+        changed("ticket.subject", ""),
+        changed("requester", None),
+        changed("requester.email", None),
+        changed("requester.email", ""),
+        changed("actor.email", "agent@example.edu"),
+        changed("actor.email", None),
+    ],
+)
+def test_an_event_that_may_lack_anything_of_its_ticket_is_none(payload: dict[str, Any]) -> None:
+    assert brought(payload) is None

@@ -58,7 +58,12 @@ def _event(ticket: str, secret: str) -> Event:
             "ticket": {"id": ticket, "subject": subject, "queue": "Help", "status": "open"},
             "requester": person,
             "actor": person,
-            "message": {"id": f"{ticket}-1", "text": text_of(ticket), "content_type": "text/plain"},
+            "message": {
+                "id": f"{ticket}-1",
+                "text": text_of(ticket),
+                "content_type": "text/plain",
+                "attachments": [],  # without it nobody knows that all of the ticket is here
+            },
         },
     }
     body, id_, now = json.dumps(payload).encode(), f"msg_{ticket}", str(int(time.time()))

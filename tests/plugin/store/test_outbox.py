@@ -129,7 +129,7 @@ def test_what_the_engine_has_had_for_long_comes_page_by_page_without_what_has_en
     put(store, replace(SHOW, id="annotate:waiting:1"), handed_at=None)
     outbox.end([Ended(task=tasks[1], outcome=Outcome.DONE)], at=NOW)
     with store.change() as change:
-        change.put_batch(replace(HANDLE, id="events:1-1"), [replace(HANDLE, id="handle:evt_2")], covered=[], at=NOW)
+        change.put_batch(replace(HANDLE, id="events:1-1"), [replace(HANDLE, id="handle:evt_2")], at=NOW)
     first = outbox.open_with_engine(handed_before=LATER, after=0, limit=2)
     rest = outbox.open_with_engine(handed_before=LATER, after=first[-1][0], limit=10)
     assert [kept.task.id for _, kept in first + rest] == [tasks[number].id for number in (0, 2, 3, 4)]

@@ -88,7 +88,7 @@ def test_every_concept_has_words_in_every_language_and_a_use() -> None:
     rows = [row for kind in ("rules", "asides", "somebody_else") for row in words[kind]]
     named = {name for row in rows for key in ("one", "near", "text", "none", "unless") for name in row.get(key, ())}
     named |= {name for key, names in words.items() if key.startswith("code_") for name in names}
-    named |= set(words["cancelled"].values())
+    named |= {*words["cancelled"].values(), *words["signs"]}
     assert {*words["groups"]} <= named
     named |= {name for group in words["groups"].values() for name in group}
     assert {name for either in named for name in either.split("|")} == {
