@@ -7,14 +7,14 @@ By default a SQLite file of its own that the web process writes; the worker read
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from plugin.errors import StorageError
 from plugin.model import Delivery, Parsed, TicketEvent
@@ -90,9 +90,13 @@ class _Offered:
     def __init__(self, delivery: Delivery, parsed: Parsed) -> None:
         self.delivery = delivery
         self.parsed = parsed
-        self.by_id = {event_id(event): event for event in parsed.events}
+        self.event_ids = tuple(event_id(event) for event in parsed.events)
+        self.by_id = dict(zip(self.event_ids, parsed.events, strict=True))
         self.place = (delivery.source, parsed.delivery_id)
         self.became: Accepted | Exception | None = None
+
+
+_New = tuple[_Offered, list[str]]  # a delivery that is not here, and the ids of its events that are not
 
 
 class DeliveryStore:
@@ -133,24 +137,37 @@ class DeliveryStore:
             one.became = became
 
     def _keep_together(self, offered: Sequence[_Offered]) -> list[Accepted]:
-        doing = f"accept a delivery from {offered[0].delivery.source}"
-        with _kept(doing), self._engine.begin() as connection:
+        # Nearly all is new. So it is not looked for first: the database refuses what it has.
+        with _kept(f"accept a delivery from {offered[0].delivery.source}"):
+            try:
+                return self._keep_unseen(offered)
+            except IntegrityError:
+                return self._keep_what_is_new(offered)
+
+    def _keep_unseen(self, offered: Sequence[_Offered]) -> list[Accepted]:
+        """Keep deliveries of which nothing is here and no two are alike; otherwise an `IntegrityError`, and nothing."""
+        with self._engine.begin() as connection:
+            _one_at_a_time(connection)
+            _insert(connection, [(one, list(one.by_id)) for one in offered])
+        return [Accepted(event_ids=one.event_ids, seen_before=False) for one in offered]
+
+    def _keep_what_is_new(self, offered: Sequence[_Offered]) -> list[Accepted]:
+        with self._engine.begin() as connection:
             _one_at_a_time(connection)
             events_of = _known_deliveries(connection, [one.place for one in offered])
             known = _known_events(connection, [id_ for one in offered for id_ in one.by_id])
             became: list[Accepted] = []
-            new: dict[_Place, tuple[_Offered, list[str]]] = {}
+            new: list[_New] = []
             for one in offered:
                 if one.place in events_of:
                     became.append(Accepted(event_ids=events_of[one.place], seen_before=True))
                     continue
                 unknown = [id_ for id_ in one.by_id if id_ not in known]
                 if unknown or not one.by_id:
-                    new[one.place] = one, unknown
+                    new.append((one, unknown))
                     events_of[one.place] = tuple(unknown)
                     known.update(unknown)
-                ids = tuple(event_id(event) for event in one.parsed.events)
-                became.append(Accepted(event_ids=ids, seen_before=bool(ids) and not unknown))
+                became.append(Accepted(event_ids=one.event_ids, seen_before=bool(one.by_id) and not unknown))
             _insert(connection, new)
         return became
 
@@ -250,13 +267,13 @@ def _known_events(connection: sa.Connection, ids: Collection[str]) -> set[str]:
     return set(connection.scalars(_KNOWN_EVENTS, {"ids": list(ids)})) if ids else set()
 
 
-def _insert(connection: sa.Connection, new: Mapping[_Place, tuple[_Offered, list[str]]]) -> None:
+def _insert(connection: sa.Connection, new: Sequence[_New]) -> None:
     if not new:
         return
-    connection.execute(_INSERT_DELIVERY, [_row(one) for one, _ in new.values()])
+    connection.execute(_INSERT_DELIVERY, [_row(one) for one, _ in new])
     rows = [
-        {"from_source": source, "within": delivery_id, "id": id_, **asdict(one.by_id[id_])}
-        for (source, delivery_id), (one, unknown) in new.items()
+        {"from_source": one.delivery.source, "within": one.parsed.delivery_id, "id": id_, **asdict(one.by_id[id_])}
+        for one, unknown in new
         for id_ in unknown
     ]
     if rows:
