@@ -67,6 +67,7 @@ class Parts:
     clock: Callable[[], datetime] = now
     is_worker: bool = False  # its requests to other systems are limited, over all workers
     is_counted: bool = False  # what it counts is added to what other processes of this machine count
+    parent: "Parts | None" = None  # of the process that this one's was forked from: what is only read, theirs is ours
 
     @cached_property
     def sources(self) -> dict[str, TicketSystem]:
@@ -113,11 +114,18 @@ class Parts:
         return open_engine(self.settings.deliveries_url)
 
     @cached_property
+    def checklist(self) -> checklists.Checklist:
+        """What agents go through."""
+        if self.parent is not None:
+            return self.parent.checklist
+        return checklists.load(self.settings.checklist_file or checklists.default_path())
+
+    @cached_property
     def casework(self) -> Casework:
         """Cases and their checklist."""
         return Casework(
             store=CaseStore(self._cases),
-            checklist=checklists.load(self.settings.checklist_file or checklists.default_path()),
+            checklist=self.checklist,
             can_look=partial(can_look, self.tenant),
             procedure=self.settings.procedure,
             clock=self.clock,
@@ -131,6 +139,8 @@ class Parts:
     @cached_property
     def texts(self) -> Texts:
         """What people read."""
+        if self.parent is not None:
+            return self.parent.texts
         return Texts(overrides=self.settings.templates, links=self.settings.links, zone=self.settings.zone)
 
     @cached_property

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
@@ -64,10 +65,11 @@ def serve(path: Path, end_with_parent: bool, workers: int) -> None:
     with _told():
         set_up_logging()
         serving.check_workers(_settings(path), workers)
-        settings = _made_ready(path).settings
+        ready = _made_ready(path)
+        parts = partial(Parts, ready.settings, is_counted=True, parent=ready)
         names = ["worker"] if workers == 1 else [f"worker-{number + 1}" for number in range(workers)]
-        work = dict.fromkeys(names, lambda: _work(Parts(settings, is_worker=True, is_counted=True)))
-        pair = serving.Pair({"web": lambda: _serve_web(Parts(settings, is_counted=True)), **work})
+        work = dict.fromkeys(names, lambda: _work(parts(is_worker=True)))
+        pair = serving.Pair({"web": lambda: _serve_web(parts()), **work})
         _on_signals(pair.stop)
         pair.start()
         if end_with_parent:

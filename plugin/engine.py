@@ -35,7 +35,8 @@ from plugin.store.locks import Locks, take_name
 from plugin.upkeep import Upkeep
 
 RELAY_PAUSE = 0.1  # seconds between two looks for work, where nothing tells of it
-NEWS_PAUSE = 0.02  # seconds between two looks at whether there can be any
+NEWS_PAUSE = 0.02  # seconds between two looks at whether there can be any, after some
+NEWS_PAUSE_AT_REST = 0.05  # the same where there has been none for a while: each look costs a little CPU
 COLLECTING = (
     0.05  # seconds after some work in which what comes is kept for one batch, as each costs the engine the same
 )
@@ -45,9 +46,14 @@ BATCHES_OF_MANY = 1  # the same where there may be others, on PostgreSQL: what c
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
 ENGINE_CONNECTIONS = 8  # of a worker, to PostgreSQL; others wait
-QUEUE_PAUSE = 0.25  # seconds between two looks of a worker at a queue
+QUEUE_PAUSE = 0.5  # seconds between two looks of a worker at a queue; most work is begun without one
 LEADER = "leader"
 LOCKS_LOST = 70  # EX_SOFTWARE of sysexits.h; whoever started the worker starts it again
+
+
+def news_pause(quiet: float) -> float:
+    """Seconds until news is looked for again, where there has been no work for so many: the rarer, the longer."""
+    return min(max(NEWS_PAUSE, quiet / 20), NEWS_PAUSE_AT_REST)
 
 
 class Engine:
@@ -121,7 +127,7 @@ class Engine:
         self._work = work
         DBOS.launch()
         DBOS.register_queue(
-            "events", worker_concurrency=4, polling_interval_sec=2 * QUEUE_PAUSE, on_conflict="always_update"
+            "events", worker_concurrency=4, polling_interval_sec=QUEUE_PAUSE, on_conflict="always_update"
         )
         DBOS.register_queue(
             "lanes",
@@ -171,23 +177,26 @@ class Engine:
 
     def _relay_for_ever(self) -> None:
         versions = self._deliveries.version(), self._store.version()
+        last_work = monotonic()
         while self._is_leading():
             seen = [version.now() for version in versions]
             done = self._unharmed("relay", self._relay)
             if not done:
-                self._await_change(versions, seen)
-            elif done < BATCH:
+                self._await_change(versions, seen, last_work)
+                continue
+            last_work = monotonic()
+            if done < BATCH:
                 self._stop.wait(COLLECTING)
         for version in versions:
             version.close()
 
-    def _await_change(self, versions: Sequence[Version], seen: Sequence[int | None]) -> None:
+    def _await_change(self, versions: Sequence[Version], seen: Sequence[int | None], last_work: float) -> None:
         if None in seen:
             self._stop.wait(RELAY_PAUSE)
             return
         until = monotonic() + LONGEST_PAUSE
         while monotonic() < until and [version.now() for version in versions] == seen:
-            self._stop.wait(NEWS_PAUSE)
+            self._stop.wait(news_pause(monotonic() - last_work))
 
     def _relay(self) -> int:
         return relay(self._deliveries, self._store, self._clock(), self._leaves_alone) + self._hand_over()

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from plugin.attempts import BUGS_FORGIVEN, Attempts, Stopped
-from plugin.engine import Engine
+from plugin.engine import Engine, news_pause
 from plugin.errors import Denied, OutcomeUnknown, SettingsError, StorageError, Throttled, Unreachable
 from plugin.model import Delivery, Parsed, Task, TicketEvent
 from plugin.ports import ChangedTicket
@@ -435,6 +435,12 @@ def test_an_empty_scan_goes_on_from_where_it_looked(bench: Bench) -> None:
 
 
 # ── what goes on for ever ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_news_is_looked_for_often_while_there_is_some_and_more_rarely_at_rest() -> None:
+    at_work, seldom, at_rest = (news_pause(quiet) for quiet in (0.0, 0.7, 3600.0))
+    assert news_pause(0.2) == at_work  # as at some events a second
+    assert at_work < seldom < at_rest <= 0.05  # a lone event waits no longer than that
 
 
 @pytest.mark.parametrize("error", [StorageError("locked"), KeyError("bug"), DOWN])

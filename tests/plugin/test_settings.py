@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from plugin.app import Parts
+from plugin.checklist import default_path
 from plugin.demo.exchange import certificates
 from plugin.errors import SettingsError
 from plugin.settings import Settings, duration, load
@@ -96,6 +97,20 @@ def test_defaults_of_one_reading_do_not_show_in_the_next(read: Read) -> None:
 
 def test_good_settings_make_every_part(read: Read) -> None:
     Parts(read()).check()
+
+
+def test_processes_of_one_command_go_by_what_it_has_read(read: Read, tmp_path: Path) -> None:
+    own = tmp_path / "own.json"
+    own.write_bytes(default_path().read_bytes())
+    settings = read(GOOD + '[checklist]\nfile = "own.json"\n')
+    command = Parts(settings)
+    command.check()
+    own.write_text("half of it", "utf-8")
+    child = Parts(settings, is_worker=True, parent=command)
+    child.check()
+    assert (child.casework.checklist, child.texts) == (command.casework.checklist, command.texts)
+    with pytest.raises(SettingsError, match=r"own\.json"):
+        Parts(settings).check()
 
 
 @pytest.mark.parametrize(
