@@ -36,7 +36,7 @@ from plugin.upkeep import Upkeep
 
 RELAY_PAUSE = 0.1  # seconds between two looks for work, where nothing tells of it
 NEWS_PAUSE = 0.02  # seconds between two looks at whether there can be any, after some
-NEWS_PAUSE_AT_REST = 0.05  # the same where there has been none for a while: each look costs a little CPU
+NEWS_PAUSE_AT_REST = 0.1  # the same where there has been none for a while: each look costs a little CPU
 COLLECTING = (
     0.05  # seconds after some work in which what comes is kept for one batch, as each costs the engine the same
 )
