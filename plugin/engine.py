@@ -46,7 +46,7 @@ BATCHES_OF_MANY = 1  # the same where there may be others, on PostgreSQL: what c
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
 ENGINE_CONNECTIONS = 8  # of a worker, to PostgreSQL; others wait
-QUEUE_PAUSE = 0.5  # seconds between two looks of a worker at a queue; most work is begun without one
+QUEUE_PAUSE = 0.25  # seconds between two looks of a worker at a queue
 LEADER = "leader"
 LOCKS_LOST = 70  # EX_SOFTWARE of sysexits.h; whoever started the worker starts it again
 
@@ -127,7 +127,7 @@ class Engine:
         self._work = work
         DBOS.launch()
         DBOS.register_queue(
-            "events", worker_concurrency=4, polling_interval_sec=QUEUE_PAUSE, on_conflict="always_update"
+            "events", worker_concurrency=4, polling_interval_sec=2 * QUEUE_PAUSE, on_conflict="always_update"
         )
         DBOS.register_queue(
             "lanes",

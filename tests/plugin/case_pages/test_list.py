@@ -224,5 +224,5 @@ def test_an_address_that_no_browser_should_open_is_not_kept(house: House, url: s
     found = Finding(
         label=Label.SENDER_BLOCKED, confidence=Confidence.CERTAIN, code=None, candidates=(), rule="", evidence=()
     )
-    case = Docket(house.work).of_account(ticket, found, "bbadger")
+    case, _why = Docket(house.work).new(ticket, found, "bbadger")
     assert case.ticket_url == ""
