@@ -103,7 +103,7 @@ def _serve_web(parts: "Parts") -> None:
     from plugin import serving
     from plugin.app import create_app
 
-    serving.run_gunicorn(lambda: create_app(parts), parts.settings)
+    serving.serve_web(lambda: create_app(parts), parts.settings)
 
 
 def _work(parts: "Parts") -> None:

@@ -1,5 +1,6 @@
-"""Running the processes: the web process under gunicorn, or it and workers under one command."""
+"""Running the processes: the web process under granian, or it and workers under one command."""
 
+import errno
 import gc
 import logging
 import os
@@ -8,13 +9,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Flask
-from gunicorn.app.base import BaseApplication
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import MTServer
 from sqlalchemy.engine import make_url
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -22,55 +26,94 @@ from plugin.errors import SettingsError
 from plugin.log import log
 from plugin.settings import Settings
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 ENDS = (signal.SIGTERM, signal.SIGINT)
 """What a process is told to end by."""
 
 REST = 1.0
 """Seconds before a child that has ended by itself is begun again."""
 
+GRACE = 10.0
+"""Seconds that requests under way have to end in order."""
 
-class _Web(BaseApplication):  # type: ignore[misc]
-    """gunicorn with our settings and nothing from its command line.
+HEAD_WITHIN = 10_000
+"""Milliseconds for a request's line and headers to arrive, after which a connection at rest is closed as well."""
 
-    One process with threads: it is then the only writer of the deliveries database.
+LARGEST_HEAD = 64 * 1024
+"""Bytes of a request's line and headers."""
+
+
+class _Web(MTServer):
+    """granian in this very process, with our settings and nothing from its command line.
+
+    One process with threads: it is then the only writer of the deliveries database. granian reads and answers HTTP
+    outside Python, on whatever core is free.
     """
 
-    def __init__(self, make_app: Callable[[], Flask], settings: Settings) -> None:
-        self._make_app = make_app
-        self._settings = settings
-        super().__init__()
+    def _check_gil(self) -> None:
+        """Let it be: with the lock granian would rather have a process for each share of the work; ours is one."""
 
-    def load_config(self) -> None:
-        host, port = self._settings.listen
-        for name, value in {
-            "bind": f"{host}:{port}",
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": self._settings.threads,
-            "timeout": 60,
-            "graceful_timeout": 10,
-            "accesslog": None,  # addresses hold ticket ids; events are logged where they are decided
-            "errorlog": "-",
-            "loglevel": "warning",
-            "proc_name": "m365-unblock-web",
-            "when_ready": _say_where,
-            "control_socket_disable": True,
-        }.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
-
-    def load(self) -> Any:
-        return self._make_app()
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Take no more and finish what is under way; whoever holds that up for too long is hung up on."""
+        end = threading.Timer(GRACE, os._exit, (exit_code,))
+        end.daemon = True
+        end.start()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
-def _say_where(arbiter: Any) -> None:
-    log("web.listening", at=",".join(str(listener) for listener in arbiter.LISTENERS))
-
-
-def run_gunicorn(make_app: Callable[[], Flask], settings: Settings) -> None:
-    """Serve until a signal; does not return."""
+def serve_web(make_app: Callable[[], Flask], settings: Settings) -> None:
+    """Serve until a signal; `SettingsError` if it cannot listen where it should."""
     warn_of_panels(settings.sources)
-    _Web(make_app, settings).run()
+    app = only_whole_bodies(make_app())
+    host, port = free_address(settings.listen)
+    server = _Web(
+        "plugin",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        blocking_threads=settings.threads,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_WITHIN, max_buffer_size=LARGEST_HEAD),
+        log_level=LogLevels.error,  # it would warn of threads at each start
+        log_dictconfig={"loggers": {"_granian": {}}, "handlers": {}, "formatters": {}},  # ours writes it, as all else
+    )
+    server.on_startup(lambda: log("web.listening", at=f"http://{settings.listen[0]}:{port}"))
+    server.serve(target_loader=lambda: app, wrap_loader=False)
+
+
+def only_whole_bodies(app: Flask) -> "WSGIApplication":
+    """The same, but a body that is shorter than its Content-Length is refused, by Werkzeug.
+
+    granian says that a body ends where it does (``wsgi.input_terminated``), so Werkzeug would take what has come.
+    """
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "CONTENT_LENGTH" in environ:
+            environ.pop("wsgi.input_terminated", None)
+        return app(environ, start_response)
+
+    return answer
+
+
+def free_address(listen: tuple[str, int], patience: float = 5.0) -> tuple[str, int]:
+    """The numeric address to listen at, once nobody does; `SettingsError` after so many seconds.
+
+    An old process may be about to end. granian would share the address with one that listens there (SO_REUSEPORT).
+    """
+    host, port = listen
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with socket.create_server(listen) as tried:
+                found: tuple[str, int] = tried.getsockname()
+                return found
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= end:
+                why = f"[server] listen: cannot listen at {host}:{port}: {error.strerror}"
+                raise SettingsError(f"{why}; choose another address or port, or end what listens there") from error
+        time.sleep(0.1)
 
 
 class _Quiet(WSGIRequestHandler):

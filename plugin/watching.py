@@ -37,7 +37,7 @@ class Watch:
 
     @cached_property
     def counts(self) -> Counts:
-        """What processes count. To be asked for first in the very process that counts: gunicorn forks it."""
+        """What processes count. To be asked for first in the very process that counts, after the fork."""
         return Counts(self._process, self._settings.metrics_folder if self._is_shared else None)
 
     @cached_property

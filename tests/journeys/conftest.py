@@ -1,4 +1,4 @@
-"""Lives to order: the plugin as real processes between real stand-ins."""
+"""Lives and sites to order: the plugin as real processes, between real stand-ins or alone."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.life import Life
+from tests.journeys.site import Site
 
 
 @pytest.fixture
@@ -21,3 +22,11 @@ def make_life(tmp_path: Path) -> Iterator[Callable[..., Life]]:
     yield make
     for life in made:
         life.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A folder with settings, for commands that run alone."""
+    site = Site(tmp_path)
+    yield site
+    site.close()

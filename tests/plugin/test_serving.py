@@ -1,13 +1,16 @@
 """What an operator learns from the log when the web process starts."""
 
+import io
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask, request
+from werkzeug.test import run_wsgi_app
 
 from plugin.errors import SettingsError
-from plugin.serving import check_workers, warn_of_panels
+from plugin.serving import check_workers, only_whole_bodies, warn_of_panels
 from plugin.settings import Settings, load
 
 KEY = {"launch_secrets": ["a secret for launch tokens, thirty-two bytes"]}
@@ -73,3 +76,23 @@ def test_several_workers_cannot_listen_at_one_address(tmp_path: Path) -> None:
     check_workers(settings_of(tmp_path, listening), 1)
     with pytest.raises(SettingsError, match="worker_listen"):
         check_workers(settings_of(tmp_path, listening), 2)
+
+
+@pytest.mark.parametrize(
+    ("come", "status"), [(b"reason=it+is+clean", "200 OK"), (b"reason=it", "400 BAD REQUEST"), (b"", "400 BAD REQUEST")]
+)
+def test_a_form_that_broke_off_is_refused(come: bytes, status: str) -> None:
+    app = Flask("form")
+    app.add_url_rule("/", view_func=lambda: request.form["reason"], methods=["POST"])
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "SERVER_NAME": "plugin",
+        "SERVER_PORT": "80",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(come),
+        "wsgi.input_terminated": True,  # as granian says
+        "CONTENT_TYPE": "application/x-www-form-urlencoded",
+        "CONTENT_LENGTH": str(len(b"reason=it+is+clean")),
+    }
+    assert run_wsgi_app(only_whole_bodies(app), environ)[1] == status

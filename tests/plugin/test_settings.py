@@ -79,7 +79,7 @@ def test_what_is_left_out_has_its_default(read: Read) -> None:
     assert (settings.listen, settings.public_url, settings.threads) == (
         ("127.0.0.1", 8800),
         "http://127.0.0.1:8800",
-        8,
+        32,
     )
     assert settings.procedure.follow_up_after == timedelta(hours=24)
     assert settings.procedure.compromise_reasons == ("Compromised Account",)
