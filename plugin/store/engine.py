@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ CONNECTIONS = 32  # to an SQLite file at once; opened only when needed
 POSTGRES_CONNECTIONS = 10  # to a PostgreSQL database at once, of which each costs the server a process; others wait
 KEPT_OPEN = 3
 _DIALECTS: Mapping[str, Any] = {"postgresql": postgresql, "sqlite": sqlite}
+_Begin = Callable[[PoolProxiedConnection], None]
 TURN = "turn"  # to write to an SQLite file, among the threads of a process
 
 NOT_SILENT: Mapping[str, str | int] = {
@@ -68,12 +69,12 @@ def address_of(url: str) -> URL:
 
 def reading(engine: Engine) -> Engine:
     """The same engine for transactions that only read: on SQLite they wait for nobody and nobody waits for them."""
-    return engine.execution_options(begin="BEGIN")
+    return _beginning(engine, lambda connection: connection.cursor().execute("BEGIN").close())
 
 
 def asking(engine: Engine) -> Engine:
     """The same for transactions of one reading statement, which SQLite makes one by itself."""
-    return engine.execution_options(begin="")
+    return _beginning(engine, lambda _connection: None)
 
 
 class Version:
@@ -150,11 +151,25 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
         max_overflow=CONNECTIONS - 5,
         hide_parameters=True,  # deliveries and answers are nobody's business in a log
     )
-    event.listen(engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
+    event.listen(engine.pool, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
+    event.listen(engine.pool, "checkin", _end_turn)
     turn = threading.Lock()
-    event.listen(engine, "begin", lambda connection: _begin(connection, turn, busy_seconds))
-    event.listen(engine, "checkin", _end_turn)
+    _begin_by(engine, lambda connection: _begin_writing(connection, turn, busy_seconds))
     return engine
+
+
+def _beginning(engine: Engine, begin: _Begin) -> Engine:
+    """An engine on the same connections whose transactions begin in another way."""
+    if engine.dialect.name != "sqlite":
+        return engine
+    other = create_engine(engine.url, pool=engine.pool, hide_parameters=True)
+    _begin_by(other, begin)
+    return other
+
+
+def _begin_by(engine: Engine, begin: _Begin) -> None:
+    # In the dialect, because with a listener of its own for it an engine looks for listeners at every turn.
+    engine.dialect.do_begin = begin  # type: ignore[method-assign, assignment]
 
 
 def _hide_row(context: ExceptionContext) -> None:
@@ -189,18 +204,12 @@ def _log_ahead(connection: sqlite3.Connection, patient_until: float) -> None:
             time.sleep(0.01)
 
 
-def _begin(connection: Connection, turn: threading.Lock, busy_seconds: float) -> None:
-    begin = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
-    if begin != "BEGIN IMMEDIATE":
-        if begin:
-            connection.exec_driver_sql(begin)
-        return
+def _begin_writing(connection: PoolProxiedConnection, turn: threading.Lock, busy_seconds: float) -> None:
     # SQLite itself looks again and again for the write lock, asleep for up to 100 ms in between. Among the threads of a
     # process each has its turn as soon as the one before is done; where that takes too long, SQLite says what is wrong.
-    held = connection.connection.info
-    if TURN not in held and turn.acquire(timeout=busy_seconds):
-        held[TURN] = turn
-    connection.exec_driver_sql(begin)
+    if TURN not in connection.info and turn.acquire(timeout=busy_seconds):
+        connection.info[TURN] = turn
+    connection.cursor().execute("BEGIN IMMEDIATE").close()
 
 
 def _end_turn(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -138,14 +138,17 @@ def test_a_page_is_read_along_the_index(engine: sa.Engine, cases: CaseList) -> N
                 rows = connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()  # type: ignore[attr-defined]
                 told.extend(row[3] for row in rows)
 
-        sa.event.listen(engine, "before_cursor_execute", explain)
-        for wanted in (
-            Filter(),
-            Filter(text="hop"),
-            Filter(agent="ada"),
-            Filter(source="rt", since=NOW - timedelta(9)),
-        ):
-            cases.page(STATES, wanted, limit=4)
+        sa.event.listen(sa.Engine, "before_cursor_execute", explain)
+        try:
+            for wanted in (
+                Filter(),
+                Filter(text="hop"),
+                Filter(agent="ada"),
+                Filter(source="rt", since=NOW - timedelta(9)),
+            ):
+                cases.page(STATES, wanted, limit=4)
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", explain)
     through_all = [line for line in told if line.startswith("SCAN") and "COVERING INDEX" not in line]
     assert through_all == []
     assert any("cases_by_state" in line for line in told)
