@@ -40,13 +40,16 @@ NEWS_PAUSE_AT_REST = 0.1  # the same where there has been none for a while: each
 COLLECTING = (
     0.05  # seconds after some work in which what comes is kept for one batch, as each costs the engine the same
 )
-LONGEST_PAUSE = 0.5  # seconds; then work is looked for, whatever was told
-BATCHES_HERE = 4  # that a leader begins itself, at once, where it is the only worker
+LONGEST_PAUSE = 1.0  # seconds; then work is looked for, whatever was told
+BATCHES_HERE = 8  # that a leader begins itself, where it is the only worker; others wait in the outbox
 BATCHES_OF_MANY = 1  # the same where there may be others, on PostgreSQL: what comes meanwhile is for whoever has room
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
 ENGINE_CONNECTIONS = 8  # of a worker, to PostgreSQL; others wait
-QUEUE_PAUSE = 0.25  # seconds between two looks of a worker at a queue
+QUEUE_PAUSE = 0.3  # seconds between two looks of a worker at the lanes
+ROOM_IN_LANES = 1000  # never reached; with a limit DBOS asks first whether there is anything, at two thirds of the CPU
+BATCHES_PAUSE = 0.5  # the same at the batches that are for whoever has room
+BATCHES_PAUSE_ALONE = 10.0  # the same where there is nobody else: at most some that another version left are there
 LEADER = "leader"
 LOCKS_LOST = 70  # EX_SOFTWARE of sysexits.h; whoever started the worker starts it again
 
@@ -88,6 +91,7 @@ class Engine:
         self._leads = threading.Event()
         self._work: Callable[[dict[str, Any]], None]
         self._batches: set[str] = set()  # under way here
+        self._has_ended = threading.Event()  # one of them has, since the last look
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -127,11 +131,15 @@ class Engine:
         self._work = work
         DBOS.launch()
         DBOS.register_queue(
-            "events", worker_concurrency=4, polling_interval_sec=2 * QUEUE_PAUSE, on_conflict="always_update"
+            "events",
+            worker_concurrency=4,
+            polling_interval_sec=BATCHES_PAUSE_ALONE if self._is_alone else BATCHES_PAUSE,
+            on_conflict="always_update",
         )
         DBOS.register_queue(
             "lanes",
             partition_concurrency=1,
+            concurrency=ROOM_IN_LANES if self._is_alone else None,
             worker_concurrency=16,
             polling_interval_sec=QUEUE_PAUSE,
             on_conflict="always_update",
@@ -145,6 +153,7 @@ class Engine:
             yield task
         finally:
             self._batches.discard(task.id)
+            self._has_ended.set()
 
     def stop(self) -> None:
         """Stop taking work; what is under way is finished or recovered at the next start.
@@ -180,6 +189,7 @@ class Engine:
         last_work = monotonic()
         while self._is_leading():
             seen = [version.now() for version in versions]
+            self._has_ended.clear()
             done = self._unharmed("relay", self._relay)
             if not done:
                 self._await_change(versions, seen, last_work)
@@ -195,7 +205,7 @@ class Engine:
             self._stop.wait(RELAY_PAUSE)
             return
         until = monotonic() + LONGEST_PAUSE
-        while monotonic() < until and [version.now() for version in versions] == seen:
+        while monotonic() < until and not self._has_ended.is_set() and [version.now() for version in versions] == seen:
             self._stop.wait(news_pause(monotonic() - last_work))
 
     def _relay(self) -> int:
@@ -247,17 +257,18 @@ class Engine:
     def _hand_over(self) -> int:
         """Give waiting tasks to DBOS; one it has already is ignored by its id.
 
-        A batch is begun here and now, without a queue, while there is room: each queue is another wait.
+        A batch is begun here and now, without a queue, while there is room: each queue is another wait. Where there is
+        none, it goes to whoever has some; or stays where it is, for this worker, if there is no other.
         """
-        tasks: Sequence[Task] = self._store.waiting_tasks(100)
-        room = (BATCHES_HERE if self._is_alone else BATCHES_OF_MANY) - len(self._batches)
-        for task in tasks:
-            if task.lane or task.not_before or room <= 0:
-                self._enqueue(task)
-            else:
-                room -= 1
-                with SetWorkflowID(task.id):
-                    DBOS.start_workflow(self._work, row_of(task))
+        room = max(0, (BATCHES_HERE if self._is_alone else BATCHES_OF_MANY) - len(self._batches))
+        batches = self._store.waiting_batches(room if self._is_alone else 100)
+        for task in batches[:room]:
+            with SetWorkflowID(task.id):
+                DBOS.start_workflow(self._work, row_of(task))
+        lanes = self._store.waiting_in_lanes(100)
+        for task in (*batches[room:], *lanes):
+            self._enqueue(task)
+        tasks = (*batches, *lanes)
         if tasks:
             with self._store.change() as change:
                 change.handed(tasks, self._clock())

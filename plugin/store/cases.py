@@ -215,7 +215,18 @@ class CaseStore:
 
     def waiting_tasks(self, limit: int) -> tuple[Task, ...]:
         """Tasks not yet handed to the engine, in our own order."""
-        return tuple(outbox.task_in(row) for row in self._all(outbox.waiting(limit)))
+        return self._tasks(outbox.waiting(limit))
+
+    def waiting_batches(self, limit: int) -> tuple[Task, ...]:
+        """Those of them that can be begun at once, whatever is under way: they have no lane and wait for no time."""
+        return self._tasks(outbox.waiting_free(limit)) if limit else ()
+
+    def waiting_in_lanes(self, limit: int) -> tuple[Task, ...]:
+        """The others: after one another in their lanes, or at their time."""
+        return self._tasks(outbox.waiting_in_lanes(limit))
+
+    def _tasks(self, query: Executable) -> tuple[Task, ...]:
+        return tuple(outbox.task_in(row) for row in self._all(query))
 
     def mark(self, name: str) -> str | None:
         """Where somebody has got to."""

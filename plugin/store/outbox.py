@@ -90,9 +90,23 @@ _CALLED_FOR = (
 )
 
 
+_IS_FREE = (_column.lane == "") & _column.not_before.is_(None)  # nothing but room holds it up
+_WAITING_FREE, _WAITING_IN_LANES = _WAITING.where(_IS_FREE), _WAITING.where(~_IS_FREE)
+
+
 def waiting(limit: int) -> Executable:
     """Tasks that the engine does not have yet, in our own order; not those in whose lane a batch is at work."""
     return _WAITING.params(limit=limit)
+
+
+def waiting_free(limit: int) -> Executable:
+    """Those of them that have no lane and wait for no time: batches."""
+    return _WAITING_FREE.params(limit=limit)
+
+
+def waiting_in_lanes(limit: int) -> Executable:
+    """The others."""
+    return _WAITING_IN_LANES.params(limit=limit)
 
 
 class Outbox:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from plugin.attempts import Attempts
-from plugin.engine import Engine
+from plugin.engine import BATCHES_HERE, Engine
 from plugin.errors import Unreachable
 from plugin.model import Delivery, Parsed, Task, TicketEvent
 from plugin.relay import never
@@ -156,6 +156,20 @@ def test_tasks_of_a_lane_go_one_at_a_time_in_order_and_lanes_go_at_once(worker: 
     worker.until_told("end a3")
     of_lane = [line for line in worker.told() if " a" in line and "effect" not in line]
     assert of_lane == ["start a1", "end a1", "start a2", "end a2", "start a3", "end a3"]
+
+
+def test_what_a_lone_worker_has_no_room_for_stays_in_the_outbox_and_holds_up_no_lane(worker: Worker) -> None:
+    keys = [f"free{number}" for number in range(BATCHES_HERE + 3)]
+    worker.put(*(task(key) for key in keys), task("lane", lane="a"))
+    worker.let_go("lane")
+    worker.start()
+    worker.until_told(*(f"effect {key}" for key in keys[:BATCHES_HERE]), "end lane")
+    assert [waiting.args["key"] for waiting in worker.store.waiting_tasks(10)] == keys[BATCHES_HERE:]
+    worker.let_go(keys[0])
+    worker.until_told(f"effect {keys[BATCHES_HERE]}")
+    worker.let_go(*keys)
+    worker.until_told(*(f"end {key}" for key in keys))
+    assert all(worker.told().count(f"effect {key}") == 1 for key in keys)
 
 
 def test_stopped_while_a_next_attempt_cannot_be_kept_the_task_is_done_after_the_restart(worker: Worker) -> None:
