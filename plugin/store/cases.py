@@ -215,18 +215,18 @@ class CaseStore:
 
     def waiting_tasks(self, limit: int) -> tuple[Task, ...]:
         """Tasks not yet handed to the engine, in our own order."""
-        return self._tasks(outbox.waiting(limit))
+        return self._tasks(outbox.WAITING, limit)
 
     def waiting_batches(self, limit: int) -> tuple[Task, ...]:
         """Those of them that can be begun at once, whatever is under way: they have no lane and wait for no time."""
-        return self._tasks(outbox.waiting_free(limit)) if limit else ()
+        return self._tasks(outbox.WAITING_FREE, limit) if limit else ()
 
     def waiting_in_lanes(self, limit: int) -> tuple[Task, ...]:
         """The others: after one another in their lanes, or at their time."""
-        return self._tasks(outbox.waiting_in_lanes(limit))
+        return self._tasks(outbox.WAITING_IN_LANES, limit)
 
-    def _tasks(self, query: Executable) -> tuple[Task, ...]:
-        return tuple(outbox.task_in(row) for row in self._all(query))
+    def _tasks(self, query: Executable, limit: int) -> tuple[Task, ...]:
+        return tuple(outbox.task_in(row) for row in self._all(query, limit=limit))
 
     def mark(self, name: str) -> str | None:
         """Where somebody has got to."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Row, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin import trace
@@ -69,13 +69,22 @@ def task_in(row: Row[Any]) -> Task:
 
 _other = _table.alias()
 _is_other_open = (_other.c.lane == _column.lane) & (_column.lane != "") & _other.c.ended_at.is_(None)
-_WAITING = (
+WAITING = (
     select(_table)
     .where(_column.handed_at.is_(None))
     .where(~select(_other.c.seq).where(_is_other_open, _other.c.batch != "", _other.c.handed_at.is_not(None)).exists())
     .order_by(_column.seq)
     .limit(bindparam("limit"))
 )
+"""Tasks that the engine does not have yet, in our own order; not those in whose lane a batch is at work."""
+
+_is_free = (_column.lane == "") & _column.not_before.is_(None)
+WAITING_FREE = WAITING.where(_is_free)
+"""Those of them that nothing but room holds up: batches."""
+
+WAITING_IN_LANES = WAITING.where(~_is_free)
+"""The others."""
+
 _CALLED_FOR = (
     select(_table)
     .where(_column.handed_at.is_(None), _column.not_before.is_(None), _column.crashes == 0, _column.lane != "")
@@ -88,25 +97,6 @@ _CALLED_FOR = (
     )
     .order_by(_column.seq)
 )
-
-
-_IS_FREE = (_column.lane == "") & _column.not_before.is_(None)  # nothing but room holds it up
-_WAITING_FREE, _WAITING_IN_LANES = _WAITING.where(_IS_FREE), _WAITING.where(~_IS_FREE)
-
-
-def waiting(limit: int) -> Executable:
-    """Tasks that the engine does not have yet, in our own order; not those in whose lane a batch is at work."""
-    return _WAITING.params(limit=limit)
-
-
-def waiting_free(limit: int) -> Executable:
-    """Those of them that have no lane and wait for no time: batches."""
-    return _WAITING_FREE.params(limit=limit)
-
-
-def waiting_in_lanes(limit: int) -> Executable:
-    """The others."""
-    return _WAITING_IN_LANES.params(limit=limit)
 
 
 class Outbox:
