@@ -116,7 +116,7 @@ def idle(place: Place) -> Iterator[Figure]:
     yield at_most("ready after the start", median(webs), 1.5, "s", 2)
     yield told("  with the worker at work; at the very first start", f"{median(alls):.2f} s; {median(firsts):.2f} s")
     yield at_most("idle memory (PSS) of all processes together", pss, 120, "MB")
-    yield told("  each: command, web's master, web, worker", each)
+    yield told("  each: command, web, worker", each)
     yield at_most("idle CPU, of a core", cpu, 2, "%", 1)
 
 
