@@ -141,7 +141,7 @@ class Desk:
             if not is_put:
                 raise Stale(f"“{item.id}” of case {case.id} was answered by somebody else in the same moment")
             change.log(case.id, JournalEntry(at=now, actor=signed(agent), what=answer_told(item.text, value)))
-            change.put_task(progress(case, now))
+            change.put_unless_waiting(progress(case, now))
 
     def _given(self, item: Item, value: Mapping[str, object], agent: Agent, now: datetime) -> GivenAnswer:
         return GivenAnswer(

@@ -42,7 +42,7 @@ class Looking:
                 if agent is not None or _is_news(before.get(looked.check), looked):
                     change.log(case.id, JournalEntry(at=now, actor=actor, what=_told(names[looked.check], looked)))
             if found:
-                change.put_task(progress(case, now))
+                change.put_unless_waiting(progress(case, now))
 
     def _found(self, case: Case, items: Iterable[Item]) -> Iterable[Looked]:
         """A look for each item; no look fails, but one may say that it could not be made."""

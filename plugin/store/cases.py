@@ -58,6 +58,13 @@ _CASES_OF_TICKETS = select(_case.source, _case.ticket).where(
 _OPEN_LANES = select(schema.outbox.c.lane).where(
     schema.outbox.c.lane.in_(bindparam("lanes", expanding=True)), schema.outbox.c.ended_at.is_(None)
 )
+# On PostgreSQL one that is about to begin is left out, and none begins before what is changed meanwhile is there.
+_NOT_BEGUN = (
+    select(schema.outbox.c.args)
+    .where(schema.outbox.c.lane == bindparam("lane"), schema.outbox.c.name == bindparam("name"))
+    .where(schema.outbox.c.ended_at.is_(None), schema.outbox.c.starts == 0, schema.outbox.c.not_before.is_(None))
+    .with_for_update(skip_locked=True)
+)
 _CASES_OF_ACCOUNT = select(schema.cases).where(_case.account == bindparam("account")).order_by(_case.created_at.desc())
 _ANSWERS = select(*(column for column in schema.answers.c if column.name != "case")).where(
     schema.answers.c.case == bindparam("case")
@@ -369,6 +376,12 @@ class Change:
     def put_task(self, task: Task) -> None:
         """Call for work; the same id twice is one task."""
         insert_new(self._connection, schema.outbox, outbox.row_for(task))
+
+    def put_unless_waiting(self, task: Task) -> None:
+        """Call for work, unless the same waits in its lane: that has not begun, so it will see what is changed here."""
+        waiting = self._connection.scalars(_NOT_BEGUN, {"lane": task.lane, "name": task.name})
+        if task.args not in list(waiting):
+            self.put_task(task)
 
     def put_batch(self, batch: Task, members: Sequence[Task], *, at: datetime) -> None:
         """Call for tasks that are done within one."""

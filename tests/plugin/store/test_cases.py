@@ -465,6 +465,26 @@ def test_a_known_task_does_not_undo_the_change_it_comes_with(store: CaseStore) -
     assert store.journal("c1") == (LINE,)
 
 
+def test_what_waits_already_is_not_called_for_again_until_it_has_begun(store: CaseStore, url: str) -> None:
+    def call_for(id_: str, **other: object) -> None:
+        with store.change() as change:
+            change.put_unless_waiting(Task(id=id_, name="annotate", args={"case": "c1"} | other, lane="a"))
+
+    for id_ in ("first", "second"):
+        call_for(id_)
+    call_for("of another version", version=2)
+    with store.change() as change:
+        change.handed(store.waiting_tasks(1), NOW)  # the engine has it, and has not begun it
+    call_for("third")
+    assert [task.id for task in store.waiting_tasks(10)] == ["of another version"]
+    engine = open_engine(url)
+    Outbox(engine).begin([Task(id="first", name="annotate", args={})], worker="w", at=NOW)
+    engine.dispose()
+    for id_ in ("fourth", "fifth"):
+        call_for(id_)
+    assert [task.id for task in store.waiting_tasks(10)] == ["of another version", "fourth"]
+
+
 def test_tasks_wait_in_the_order_they_were_called_for_with_all_they_depend_on(store: CaseStore) -> None:
     late = Task(id="b", name="recheck", args={"look": 1}, not_before=NOW, attempt=3)
     with store.change() as change:
