@@ -103,7 +103,7 @@ def _serve_web(parts: "Parts") -> None:
     from plugin import serving
     from plugin.app import create_app
 
-    serving.serve_web(lambda: create_app(parts), parts.settings)
+    serving.serve_web(create_app(parts), parts.settings)
 
 
 def _work(parts: "Parts") -> None:

@@ -46,10 +46,10 @@ BATCHES_OF_MANY = 1  # the same where there may be others, on PostgreSQL: what c
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
 ENGINE_CONNECTIONS = 8  # of a worker, to PostgreSQL; others wait
-QUEUE_PAUSE = 0.3  # seconds between two looks of a worker at the lanes
-ROOM_IN_LANES = 1000  # never reached; with a limit DBOS asks first whether there is anything, at two thirds of the CPU
+LANES_PAUSE = 0.3  # seconds between two looks of a worker at the lanes
 BATCHES_PAUSE = 0.5  # the same at the batches that are for whoever has room
 BATCHES_PAUSE_ALONE = 10.0  # the same where there is nobody else: at most some that another version left are there
+ROOM_IN_LANES = 1000  # never reached; with a limit DBOS asks first whether there is anything, at two thirds of the CPU
 LEADER = "leader"
 LOCKS_LOST = 70  # EX_SOFTWARE of sysexits.h; whoever started the worker starts it again
 
@@ -141,14 +141,16 @@ class Engine:
             partition_concurrency=1,
             concurrency=ROOM_IN_LANES if self._is_alone else None,
             worker_concurrency=16,
-            polling_interval_sec=QUEUE_PAUSE,
+            polling_interval_sec=LANES_PAUSE,
             on_conflict="always_update",
         )
 
     @contextmanager
     def _taking_room(self, task: Task) -> Iterator[Task]:
-        if not task.lane:
-            self._batches.add(task.id)
+        if task.lane:
+            yield task
+            return
+        self._batches.add(task.id)
         try:
             yield task
         finally:

@@ -63,10 +63,9 @@ class _Web(MTServer):
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
-def serve_web(make_app: Callable[[], Flask], settings: Settings) -> None:
+def serve_web(app: Flask, settings: Settings) -> None:
     """Serve until a signal; `SettingsError` if it cannot listen where it should."""
     warn_of_panels(settings.sources)
-    app = only_whole_bodies(make_app())
     host, port = free_address(settings.listen)
     server = _Web(
         "plugin",
@@ -80,7 +79,8 @@ def serve_web(make_app: Callable[[], Flask], settings: Settings) -> None:
         log_dictconfig={"loggers": {"_granian": {}}, "handlers": {}, "formatters": {}},  # ours writes it, as all else
     )
     server.on_startup(lambda: log("web.listening", at=f"http://{settings.listen[0]}:{port}"))
-    server.serve(target_loader=lambda: app, wrap_loader=False)
+    whole = only_whole_bodies(app)
+    server.serve(target_loader=lambda: whole, wrap_loader=False)
 
 
 def only_whole_bodies(app: Flask) -> "WSGIApplication":

@@ -380,7 +380,7 @@ class Change:
     def put_unless_waiting(self, task: Task) -> None:
         """Call for work, unless the same waits in its lane: that has not begun, so it will see what is changed here."""
         waiting = self._connection.scalars(_NOT_BEGUN, {"lane": task.lane, "name": task.name})
-        if task.args not in list(waiting):
+        if task.args not in waiting.all():
             self.put_task(task)
 
     def put_batch(self, batch: Task, members: Sequence[Task], *, at: datetime) -> None:

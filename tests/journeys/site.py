@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,21 +10,13 @@ from pathlib import Path
 
 import requests
 
-SETTINGS = """
+from tests import smallest
+from tests.ports import free_port
+
+SETTINGS = f"""{smallest.SETTINGS}
 [server]
-listen = "127.0.0.1:{port}"
+listen = "127.0.0.1:{{port}}"
 threads = 2
-[organisation]
-domains = ["example.edu"]
-[sources.desk]
-system = "generic"
-api_url = "http://127.0.0.1:9/api"
-api_token = "a-token-for-the-tests"
-webhook_secrets = ["whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="]
-[mail_tenants.campus]
-system = "account_admin"
-url = "http://127.0.0.1:9"
-token = "a-token-for-the-tests"
 [procedure]
 scan_every = "0s"
 """
@@ -36,8 +27,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.write(SETTINGS.format(port=self.port))
         self.log = folder / "log"
         self._started: list[subprocess.Popen[bytes]] = []

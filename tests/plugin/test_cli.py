@@ -8,20 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from plugin.cli import main
-
-SETTINGS = """
-[organisation]
-domains = ["example.edu"]
-[sources.desk]
-system = "generic"
-api_url = "http://127.0.0.1:9/api"
-api_token = "a-token-for-the-tests"
-webhook_secrets = ["whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="]
-[mail_tenants.campus]
-system = "account_admin"
-url = "http://127.0.0.1:9"
-token = "a-token-for-the-tests"
-"""
+from tests.smallest import SETTINGS
 
 Run = Callable[..., Result]
 

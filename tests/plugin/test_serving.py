@@ -12,6 +12,7 @@ from werkzeug.test import run_wsgi_app
 from plugin.errors import SettingsError
 from plugin.serving import check_workers, only_whole_bodies, warn_of_panels
 from plugin.settings import Settings, load
+from tests.smallest import SETTINGS
 
 KEY = {"launch_secrets": ["a secret for launch tokens, thirty-two bytes"]}
 ORIGIN = {"panel_origins": ["https://desk.example.edu"]}
@@ -38,19 +39,6 @@ def test_a_panel_that_nobody_can_open_or_show_is_warned_of(
         assert record.getMessage().startswith(words)
 
 
-SETTINGS = """
-[organisation]
-domains = ["example.edu"]
-[sources.desk]
-system = "generic"
-api_url = "https://desk.example.edu/api"
-api_token = "a-token-for-the-tests"
-webhook_secrets = ["whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="]
-[mail_tenants.campus]
-system = "account_admin"
-url = "https://accounts.example.edu"
-token = "a-token-for-the-tests"
-"""
 SCALED_OUT = {
     f"M365_UNBLOCK__STORE__{name}_URL": "postgresql://db.example.edu/m365" for name in ("DELIVERIES", "CASES", "ENGINE")
 }
