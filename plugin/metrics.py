@@ -104,7 +104,7 @@ def _of_cases(found: CaseFigures, now: datetime) -> Iterator[Metric]:
     open_tasks, ended = found.open_tasks, {outcome.name.lower(): number for outcome, number in found.ended.items()}
     yield _one("tasks_later", "Tasks for a later moment that was called for.", open_tasks[Stage.LATER])
     yield _one("tasks_dead", "Tasks that nobody tries again by itself.", found.dead)
-    yield _by_label("attempts", "Ended attempts at tasks that are still kept.", "outcome", ended.items())
+    yield _by_label("attempts", "Attempts at tasks that ended within the last hour.", "outcome", ended.items())
     yield _by_label("cases", "Cases that are still kept.", "state", found.cases.items())
     yield _by_label("unblocks", "Unblocks asked for, of what is still kept.", "state", found.unblocks.items())
     yield _one("workers", "Workers seen within a minute.", presence.at_work)

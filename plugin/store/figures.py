@@ -7,7 +7,7 @@ other, cases first: an event on its way from the one to the other is then seen i
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +22,9 @@ from plugin.store.marks import RELAYED, SCAN_ENDED
 
 READ_WITHIN = "5s"
 """So long PostgreSQL may take over one query; SQLite's readers wait for nobody."""
+
+ENDED_WITHIN = timedelta(hours=1)
+"""Attempts that ended longer ago are not counted: all that are kept may be a million."""
 
 BATCHES = "handle_events"
 """The task that holds others, which are counted themselves."""
@@ -52,7 +55,7 @@ class CaseFigures:
     relayed: int  # the sequence number of the last event that became a task
     oldest_event: str  # the id of the oldest event with work that has not ended; empty if there is none
     open_tasks: Mapping[Stage, int]
-    ended: Mapping[Outcome, int]  # attempts that are still kept
+    ended: Mapping[Outcome, int]  # attempts, within the last hour
     dead: int
     cases: Mapping[CaseState, int]
     unblocks: Mapping[Unblock, int]
@@ -75,7 +78,7 @@ def case_figures(engine: sa.Engine, *, now: datetime, sources: Collection[str]) 
             relayed=int(connection.scalar(_mark(RELAYED)) or 0),
             oldest_event=_oldest_event(connection, now),
             open_tasks=_counted(connection, _open_tasks(now), Stage),
-            ended=_counted(connection, _ended(), Outcome),
+            ended=_counted(connection, _ended(now), Outcome),
             dead=connection.scalar(_dead()) or 0,
             cases=_counted(connection, _by(schema.cases.c.state), CaseState),
             unblocks=_counted(connection, _by(_unblock()), Unblock),
@@ -155,9 +158,10 @@ def _oldest_event(connection: sa.Connection, now: datetime) -> str:
     return str(connection.scalar(query) or "").removeprefix(HANDLING)
 
 
-def _ended() -> sa.Select[Any]:
-    outcome = schema.outbox.c.outcome
-    return _by(outcome).where(outcome != "")
+def _ended(now: datetime) -> sa.Select[Any]:
+    tasks = schema.outbox.c
+    # Of the bare column SQLite would rather read all that is kept, in the order of its index.
+    return _by(tasks.outcome.concat("")).where(tasks.ended_at > now - ENDED_WITHIN)
 
 
 def _dead() -> sa.Select[Any]:

@@ -22,14 +22,14 @@ EXPRESSIONS = {
         "json": "'{{}}'::json",
     },
 }
+SPREAD = 25 * 86400  # seconds over which what is made up happened
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :many) "
 
 
 def fill(settings: Settings, *, deliveries: int, cases: int) -> None:
     """Multiply the one blocked ticket that was handled so far. Nothing may be running."""
-    days = 25 * 86400
-    _fill_deliveries(settings.deliveries_url, deliveries, max(1, days // deliveries))
-    _fill_cases(settings.cases_url, deliveries, cases, max(1, days // cases))
+    _fill_deliveries(settings.deliveries_url, deliveries)
+    _fill_cases(settings.cases_url, deliveries, cases)
     _fill_engine(settings.engine_url, cases)
 
 
@@ -39,8 +39,9 @@ class _Filler:
         self._words = EXPRESSIONS[connection.dialect.name]
         self.random = self._words["random"]
 
-    def earlier(self, column: str, seconds: int) -> str:
-        return self._words["earlier"].format(column, seconds)
+    def earlier(self, column: str, many: int) -> str:
+        """So many moments before the column's, spread over `SPREAD`."""
+        return self._words["earlier"].format(column, max(1, SPREAD // many))
 
     def multiply(self, table: str, many: int, changed: Mapping[str, str], *, drop: str = "", where: str = "") -> None:
         """Copies of the first row there, with these columns changed; `drop` is numbered by the database."""
@@ -60,7 +61,7 @@ class _Filler:
         self._connection.execute(sa.text(statement))
 
 
-def _fill_deliveries(url: str, many: int, seconds: int) -> None:
+def _fill_deliveries(url: str, many: int) -> None:
     engine = open_engine(url)
     with engine.begin() as connection:
         filler = _Filler(connection)
@@ -71,7 +72,7 @@ def _fill_deliveries(url: str, many: int, seconds: int) -> None:
             {
                 "seq": f"{first} + n.i",
                 "delivery_id": filler.random,
-                "received_at": filler.earlier("one.received_at", seconds),
+                "received_at": filler.earlier("one.received_at", many),
             },
         )
         filler.multiply(
@@ -88,12 +89,12 @@ def _fill_deliveries(url: str, many: int, seconds: int) -> None:
     _analyse(engine)
 
 
-def _fill_cases(url: str, deliveries: int, cases: int, seconds: int) -> None:
+def _fill_cases(url: str, deliveries: int, cases: int) -> None:
     engine = open_engine(url)
     with engine.begin() as connection:
         filler = _Filler(connection)
         case_id = "'old' || n.i"
-        created, updated = filler.earlier("one.created_at", seconds), filler.earlier("one.updated_at", seconds)
+        created, updated = filler.earlier("one.created_at", cases), filler.earlier("one.updated_at", cases)
         filler.multiply(
             "cases",
             cases,
@@ -115,7 +116,8 @@ def _fill_cases(url: str, deliveries: int, cases: int, seconds: int) -> None:
         )
         handled = {"id": f"'handle:evt_' || {filler.random}", "lane": "'ticket desk:old-' || n.i"}
         for name, many in (("handle", deliveries), ("annotate", cases)):
-            filler.multiply("outbox", many, handled, drop="seq", where=f"WHERE name = '{name}'")
+            ended = {"ended_at": filler.earlier("one.ended_at", many)}
+            filler.multiply("outbox", many, handled | ended, drop="seq", where=f"WHERE name = '{name}'")
         for column in ("base", "cause"):
             filler.run(f"UPDATE outbox SET {column} = id WHERE lane LIKE 'ticket desk:old-%'")
         filler.run(f"UPDATE marks SET value = '{deliveries + 1}' WHERE name = 'relayed'")
@@ -149,8 +151,8 @@ def _go_on_counting(connection: sa.Connection, *tables: str) -> None:
 
 
 def _analyse(engine: sa.Engine) -> None:
-    """As PostgreSQL does by itself within a minute; SQLite is left as it is in life."""
+    """As PostgreSQL does by itself, soon after so many new rows; SQLite is left as it is in life."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text("ANALYZE"))
+            connection.execute(sa.text("VACUUM (ANALYZE)"))
     engine.dispose()

@@ -44,8 +44,8 @@ class Databases:
                 change.handed([task], NOW)
         return task
 
-    def end(self, task: Task, outcome: Outcome, then: Task | None = None) -> None:
-        self.outbox.end([Ended(task=task, outcome=outcome)], at=NOW, then=[then] if then else [])
+    def end(self, task: Task, outcome: Outcome, then: Task | None = None, at: datetime = NOW) -> None:
+        self.outbox.end([Ended(task=task, outcome=outcome)], at=at, then=[then] if then else [])
 
     def ask(self, address: str, answer: Answer | None, released_at: datetime | None = None) -> None:
         asking = Asking(
@@ -96,6 +96,13 @@ def test_a_task_is_counted_where_it_is(databases: Databases) -> None:
     cases, _ = databases.figures()
     assert stages(cases) == {Stage.WAITING: 1, Stage.WORKING: 2, Stage.LATER: 1, Stage.RETRYING: 1}
     assert cases.ended[Outcome.AGAIN] == 1
+
+
+def test_attempts_are_counted_that_ended_within_the_last_hour(databases: Databases) -> None:
+    for name, ago in (("a", 0), ("b", 59), ("c", 61), ("d", 60 * 24)):
+        task = databases.put(Task(id=name, name="annotate", args={}))
+        databases.end(task, Outcome.DONE, at=NOW - timedelta(minutes=ago))
+    assert databases.figures()[0].ended[Outcome.DONE] == 2
 
 
 def test_events_of_a_batch_are_counted_and_not_the_batch(databases: Databases) -> None:
