@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -13,7 +14,7 @@ from flask import Blueprint, Flask
 from sqlalchemy import Engine as Database
 from sqlalchemy.engine import make_url
 
-from plugin import case_pages, checking, language, mail_tenants, panel
+from plugin import case_pages, checking, computing, language, mail_tenants, panel
 from plugin import checklist as checklists
 from plugin.annotation import Annotation
 from plugin.attempts import Attempts
@@ -206,6 +207,8 @@ class Parts:
             procedure=self.settings.procedure,
             clock=self.clock,
             give_up=self.workflow.give_up,
+            # A statement waits for SQLite's file at most; for a server, which may be far away, all would wait in turn.
+            turn=computing.turn if self._cases.dialect.name == "sqlite" else nullcontext,
         )
 
     @cached_property

@@ -15,11 +15,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from plugin import rules
+from plugin import computing, rules
 from plugin.errors import RemoteError, StorageError, TransientError
 from plugin.log import log, masked
 from plugin.model import Outcome, Task
@@ -84,7 +85,9 @@ class Attempts:
         clock: Callable[[], datetime],
         give_up: Callable[[Task, str], None],
         events_at_once: int = EVENTS_AT_ONCE,
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        """`turn` is held for each task."""
         self._tasks = tasks
         self._outbox = outbox
         self._locks = locks
@@ -92,6 +95,7 @@ class Attempts:
         self._clock = clock
         self._give_up = give_up
         self._events_at_once = events_at_once
+        self._turn = turn
         self.worker = ""
         self.stopping = threading.Event()
 
@@ -177,13 +181,15 @@ class Attempts:
                 return write()
             except StorageError as error:
                 log("task.not_kept", logging.ERROR, task=task.id, error=str(error))
-            if self.stopping.wait(1.0):
+            with computing.waiting():
+                is_stopping = self.stopping.wait(1.0)
+            if is_stopping:
                 raise Stopped("while the cases database took nothing; recovered at the next start")
 
     # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _run(self, task: Task) -> Result:
-        with tracing(task.cause or task.base) as trace:
+        with self._turn(), tracing(task.cause or task.base) as trace:
             result = self._outcome(task)
             return replace(result, ended=replace(result.ended, calls=tuple(trace.calls)))
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from plugin import computing
 from plugin.http import Traffic
 from plugin.model import Call
 from plugin.store.locks import Locks
@@ -27,7 +28,7 @@ class LimitedTraffic(Traffic):
     @contextmanager
     def slot(self, system: str) -> Iterator[None]:
         """Room among this worker's requests first, then among those of all."""
-        with self._rooms[system]:
+        with computing.held(self._rooms[system]):
             name = self._take(system)
             try:
                 yield
@@ -41,4 +42,5 @@ class LimitedTraffic(Traffic):
                 name = f"request {system} {number}"
                 if self._locks.take(name):
                     return name
-            pause.wait(LOOK_AGAIN_AFTER)
+            with computing.waiting():
+                pause.wait(LOOK_AGAIN_AFTER)

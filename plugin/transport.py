@@ -18,6 +18,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError, SSLError
 
+from plugin import computing
+
 MOST_KEPT = 64
 """Connections to one origin that are kept for the next request: as many as `calls_at_once` may be at most."""
 
@@ -73,7 +75,8 @@ class _TimedBytes(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the answer took too long")
         self._sock.settimeout(left)
-        count = self._raw.readinto(buffer)
+        with computing.waiting():
+            count = self._raw.readinto(buffer)
         self.ended = count == 0
         return count
 
@@ -98,9 +101,17 @@ class _TimedResponse(HTTPResponse):
 class _Connection(HTTPConnection):
     response_class = _TimedResponse
 
+    def connect(self) -> None:
+        with computing.waiting():
+            super().connect()
+
 
 class _TLSConnection(HTTPSConnection):
     response_class = _TimedResponse
+
+    def connect(self) -> None:
+        with computing.waiting():
+            super().connect()
 
 
 class _Pool(HTTPConnectionPool):

@@ -15,6 +15,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "log": (("plugin.log",), ()),
     "language": (("plugin.language",), ()),
     "trace": (("plugin.trace",), ("words",)),
+    "computing": (("plugin.computing",), ()),
     "triage": (("plugin.triage",), ("words", "triage")),
     "checklist": (("plugin.checklist",), ("words",)),
     "notes": (("plugin.notes",), ("words", "notes")),
@@ -27,9 +28,9 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("words", "manifest", "settings"),
     ),
     "ports": (("plugin.ports",), ("words",)),
-    "http": (("plugin.http", "plugin.refusals", "plugin.transport"), ("words", "log", "trace", "http")),
-    "store": (("plugin.store",), ("words", "names", "trace", "store")),
-    "traffic": (("plugin.traffic",), ("words", "http", "store")),
+    "http": (("plugin.http", "plugin.refusals", "plugin.transport"), ("words", "log", "trace", "computing", "http")),
+    "store": (("plugin.store",), ("words", "names", "trace", "computing", "store")),
+    "traffic": (("plugin.traffic",), ("words", "computing", "http", "store")),
     "tenants": (("plugin.mail_tenants",), ("words", "log", "ports", "http", "tenants", "manifest")),
     "casework": (("plugin.casework",), ("words", "names", "checklist", "rules", "settings", "store")),
     "looking": (("plugin.looking",), ("words", "names", "checklist", "rules", "ports", "casework")),
@@ -50,7 +51,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "engine": (
         ("plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay", "plugin.housekeeping"),
-        ("words", "names", "log", "trace", "rules", "ports", "settings", "store", "engine"),
+        ("words", "names", "log", "trace", "computing", "rules", "ports", "settings", "store", "engine"),
     ),
     "panel": (
         ("plugin.panel",),
@@ -90,9 +91,9 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "app": (
         ("plugin.app",),
         (
-            "words", "log", "language", "manifest", "settings", "checklist", "notes", "ports", "tenants", "store",
-            "casework", "desk", "workflow", "engine", "http", "traffic", "panel", "case pages", "events", "watching",
-            "checking", "receiver", "webhooks",
+            "words", "log", "computing", "language", "manifest", "settings", "checklist", "notes", "ports", "tenants",
+            "store", "casework", "desk", "workflow", "engine", "http", "traffic", "panel", "case pages", "events",
+            "watching", "checking", "receiver", "webhooks",
         ),
     ),
     "command": (

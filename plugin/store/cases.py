@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, Row, Select, bindparam, delete, insert, select, union, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from plugin import computing
 from plugin.errors import StorageError
 from plugin.model import (
     Answer,
@@ -135,7 +136,7 @@ class CaseStore:
     def change(self) -> Iterator["Change"]:
         """A writing transaction; `StorageError` if it does not commit."""
         try:
-            with self._room, self._engine.begin() as connection:
+            with computing.held(self._room), self._engine.begin() as connection:
                 yield Change(connection)
         except SQLAlchemyError as error:
             raise StorageError(f"the cases database did not take a change ({type(error).__name__})") from error

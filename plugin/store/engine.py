@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from plugin import computing
 from plugin.errors import SettingsError
 
 CONNECTIONS = 32  # to an SQLite file at once; opened only when needed
@@ -149,12 +150,14 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
         connect_args={"timeout": busy_seconds},
         pool_size=5,
         max_overflow=CONNECTIONS - 5,
+        pool_use_lifo=True,  # the one that was used last has the most in its caches
         hide_parameters=True,  # deliveries and answers are nobody's business in a log
     )
     event.listen(engine.pool, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
     event.listen(engine.pool, "checkin", _end_turn)
     turn = threading.Lock()
     _begin_by(engine, lambda connection: _begin_writing(connection, turn, busy_seconds))
+    engine.dialect.do_commit = _commit_writing  # type: ignore[method-assign, assignment]
     return engine
 
 
@@ -207,9 +210,14 @@ def _log_ahead(connection: sqlite3.Connection, patient_until: float) -> None:
 def _begin_writing(connection: PoolProxiedConnection, turn: threading.Lock, busy_seconds: float) -> None:
     # SQLite itself looks again and again for the write lock, asleep for up to 100 ms in between. Among the threads of a
     # process each has its turn as soon as the one before is done; where that takes too long, SQLite says what is wrong.
-    if TURN not in connection.info and turn.acquire(timeout=busy_seconds):
+    if TURN not in connection.info and computing.acquire(turn, busy_seconds):
         connection.info[TURN] = turn
     connection.cursor().execute("BEGIN IMMEDIATE").close()
+
+
+def _commit_writing(connection: PoolProxiedConnection) -> None:
+    with computing.waiting():  # for the disk
+        connection.commit()
 
 
 def _end_turn(_connection: object, record: ConnectionPoolEntry) -> None:
