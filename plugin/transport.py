@@ -4,10 +4,11 @@ requests' own read time-out starts anew with every byte, so a peer that sends on
 """
 
 import io
+from contextlib import nullcontext
 from http.client import HTTPResponse, IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
 from socket import socket
-from ssl import SSLCertVerificationError
+from ssl import SSLCertVerificationError, SSLSocket
 from time import monotonic
 from typing import Any
 
@@ -17,6 +18,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError, SSLError
+from urllib3.util import wait_for_read
 
 from plugin import computing
 
@@ -75,10 +77,14 @@ class _TimedBytes(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the answer took too long")
         self._sock.settimeout(left)
-        with computing.waiting():
+        # What has come is read on without giving the turn away: a long answer would else wait for it at each piece.
+        with nullcontext() if self._has_come() else computing.waiting():
             count = self._raw.readinto(buffer)
         self.ended = count == 0
         return count
+
+    def _has_come(self) -> bool:
+        return (isinstance(self._sock, SSLSocket) and self._sock.pending() > 0) or wait_for_read(self._sock, 0)
 
     def close(self) -> None:
         self._raw.close()

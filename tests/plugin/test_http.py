@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugin import computing
 from plugin.errors import (
     Denied,
     Moved,
@@ -42,6 +43,7 @@ from plugin.transport import MOST_KEPT, BoundedSession, OriginAdapter
 
 TOKEN = "correct-horse-battery-staple"
 SOON = 0.4  # seconds; what these tests give an answer
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 Answer = Callable[[socket.socket, Event], None]
 
@@ -332,6 +334,28 @@ def test_what_was_left_of_the_time_for_one_answer_does_not_limit_the_next(peer: 
     for _ in range(2):
         assert ours.call("reading", "GET", ours.url("thing")).body == b"{}"
     assert slow.connections == 1
+
+
+def test_a_long_answer_does_not_wait_for_its_turn_at_each_piece(peer: Callable[..., Peer]) -> None:
+    pieces = b"3e8\r\n%s\r\n" % (b"x" * 1000) * 12_000 + b"0\r\n\r\n"  # read in some 1500 pieces
+    ours = Remote("campus", peer(lambda connection, _: connection.sendall(CHUNKED + pieces)).url, TOKEN)
+    is_read, turns = Event(), []
+
+    def compute() -> None:
+        while not is_read.is_set():
+            with computing.turn(60):
+                turns.append(is_read.wait(0.001))
+                with computing.waiting():
+                    is_read.wait(0.001)
+
+    with ThreadPoolExecutor(8) as pool:
+        others = [pool.submit(compute) for _ in range(8)]
+        with computing.turn(60):
+            reply = ours.call("reading", "GET", ours.url("thing"))
+        is_read.set()
+    assert len(reply.body) == 12_000_000
+    assert not any(other.exception() for other in others)
+    assert len(turns) < 200
 
 
 def test_as_many_connections_are_kept_as_there_may_be_calls_at_once() -> None:
