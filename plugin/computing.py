@@ -2,7 +2,7 @@
 
 Python runs one thread at a time anyway. Left to itself it changes to another one at each statement of the database and
 each piece of an answer, as soon as there are others that could go on: with dozens of tickets at work that took a
-quarter to a third of a worker's CPU. Here a thread goes on until it has something to wait for.
+seventh of a worker's CPU, and more on a busy machine. Here a thread goes on until it has something to wait for.
 
 A turn is a courtesy and no lock: who has waited `PATIENCE` for it goes on without. So nothing can stand still by it,
 whatever its holder waits for.
