@@ -112,12 +112,8 @@ class _Connection(HTTPConnection):
             super().connect()
 
 
-class _TLSConnection(HTTPSConnection):
-    response_class = _TimedResponse
-
-    def connect(self) -> None:
-        with computing.waiting():
-            super().connect()
+class _TLSConnection(_Connection, HTTPSConnection):
+    """The same; `connect` is that of `HTTPSConnection` within ours."""
 
 
 class _Pool(HTTPConnectionPool):
