@@ -50,6 +50,7 @@ def _settings(path: Path) -> "Settings":
 @main.command()
 @CONFIG
 @click.option("--end-with-parent", is_flag=True, hidden=True)  # given by the demo, which holds our standard input
+@click.option("--only", hidden=True)  # given by `plugin.minding`, for the one that has ended
 @click.option(
     "--workers",
     type=click.IntRange(1, MOST_WORKERS),
@@ -57,9 +58,9 @@ def _settings(path: Path) -> "Settings":
     show_default=True,
     help="So many workers; more than one on PostgreSQL only.",
 )
-def serve(path: Path, end_with_parent: bool, workers: int) -> None:
+def serve(path: Path, end_with_parent: bool, only: str | None, workers: int) -> None:
     """Run everything: the web process and the workers, each a process of its own."""
-    from plugin import serving
+    from plugin import minding, serving
     from plugin.app import Parts, set_up_logging
 
     with _told():
@@ -68,13 +69,11 @@ def serve(path: Path, end_with_parent: bool, workers: int) -> None:
         ready = _made_ready(path)
         parts = partial(Parts, ready.settings, is_counted=True, parent=ready)
         names = ["worker"] if workers == 1 else [f"worker-{number + 1}" for number in range(workers)]
-        work = dict.fromkeys(names, lambda: _work(parts(is_worker=True)))
-        pair = serving.Pair({"web": lambda: _serve_web(parts()), **work})
-        _on_signals(pair.stop)
-        pair.start()
-        if end_with_parent:
-            serving.end_with_parent()
-        sys.exit(pair.wait())
+        work = {"web": lambda: _serve_web(parts())} | dict.fromkeys(names, lambda: _work(parts(is_worker=True)))
+        if only is not None:
+            serving.be_child(only, work[only])
+        again = [sys.executable, *sys.orig_argv[1:]]
+        minding.mind(serving.begin(work), again, ends_with_parent=end_with_parent)
 
 
 @main.command()

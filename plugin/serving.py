@@ -1,4 +1,4 @@
-"""Running the processes: the web process under granian, or it and workers under one command."""
+"""Running the processes: the web process under granian, and it and workers as children of one command."""
 
 import errno
 import gc
@@ -22,18 +22,13 @@ from granian.server import MTServer
 from sqlalchemy.engine import make_url
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from plugin import minding
 from plugin.errors import SettingsError
 from plugin.log import log
 from plugin.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-ENDS = (signal.SIGTERM, signal.SIGINT)
-"""What a process is told to end by."""
-
-REST = 1.0
-"""Seconds before a child that has ended by itself is begun again."""
 
 GRACE = 10.0
 """Seconds that requests under way have to end in order."""
@@ -154,7 +149,7 @@ def warn_of_panels(sources: Mapping[str, Mapping[str, Any]]) -> None:
 def end_with_parent() -> None:
     """End this process in order, as by SIGTERM, once its standard input ends.
 
-    The parent, `Pair` or the demo, holds the other end, and the system closes that however it ends, by SIGKILL too.
+    The parent (`plugin.minding`) holds the other end, and the system closes that however it ends, by SIGKILL too.
     """
 
     def watch() -> None:
@@ -184,75 +179,37 @@ def _databases(settings: Settings) -> tuple[str, ...]:
     return settings.deliveries_url, settings.cases_url, settings.engine_url
 
 
-class Pair:
-    """Web and workers as children of this process; one that ends by itself is begun again, all end together.
+def begin(work: Mapping[str, Callable[[], object]]) -> minding.Children:
+    """Fork a child for each work, by its name; it ends once its standard input does (`end_with_parent`).
 
-    Children are forked: what has been loaded by then is in memory once for all of them, and is not loaded again. So
-    nothing may be open yet, no database and no thread, when they are started.
+    Forked, they have what has been loaded by then in memory once for all of them, and do not load it again. So nothing
+    may be open yet, no database and no thread. What `plugin.minding` waits for is blocked from then on.
     """
-
-    def __init__(self, work: Mapping[str, Callable[[], object]]) -> None:
-        """What each child does, by its name; it is to end once its standard input does (`end_with_parent`)."""
-        self._work = work
-        self._names: dict[int, str] = {}
-        self._ends: dict[int, int] = {}  # our end of each child's standard input
-        self._is_stopping = False
-
-    def start(self) -> None:
-        """Start all."""
-        gc.collect()
-        gc.freeze()  # a collector that touched what all share would have each keep a copy of its own
-        for name in self._work:
-            self._fork(name)
-
-    def _fork(self, name: str) -> None:
+    gc.collect()
+    gc.freeze()  # a collector that touched what all share would have each keep a copy of its own
+    signal.pthread_sigmask(signal.SIG_BLOCK, minding.HEARD)
+    children: minding.Children = {}
+    for name in work:
         theirs, ours = os.pipe()
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)  # one that comes now waits until it is clear whom it is for
         process = os.fork()
         if process == 0:
             # Or a sister's standard input, or its own, would stay open for as long as this one lives.
-            for end in (ours, *self._ends.values()):
+            for end in (ours, *(end for _, end in children.values())):
                 os.close(end)
-            self._be_child(name, theirs)
+            os.dup2(theirs, 0)
+            if theirs != 0:  # as it is where the command was started without a standard input
+                os.close(theirs)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, minding.HEARD)
+            be_child(name, work[name])
         os.close(theirs)
-        self._names[process], self._ends[process] = name, ours
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+        children[process] = name, ours
+    return children
 
-    def _be_child(self, name: str, stdin: int) -> NoReturn:
-        for number in ENDS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
-        os.dup2(stdin, 0)
-        os.close(stdin)
-        with suppress(OSError):
-            Path("/proc/self/comm").write_text(f"m365-{name}")  # what `ps -o comm` and `top` call it
-        end_with_parent()
-        self._work[name]()
-        sys.exit(0)
 
-    def wait(self) -> int:
-        """Wait until all have ended, beginning anew what ends by itself; 0 after an orderly stop."""
-        worst = 0
-        while self._names:
-            process, status = os.wait()
-            name, code = self._names.pop(process), os.waitstatus_to_exitcode(status)
-            os.close(self._ends.pop(process))
-            if not self._is_stopping:
-                log("process.ended", logging.ERROR, name=name, code=code)
-                if code != 2:
-                    self._begin_again(name)
-                    continue
-                self.stop()  # wrong settings: starting again changes nothing
-            worst = max(worst, code)
-        return worst
-
-    def _begin_again(self, name: str) -> None:
-        time.sleep(REST)
-        if not self._is_stopping:
-            self._fork(name)
-
-    def stop(self) -> None:
-        """End all; each finishes what it has under way."""
-        self._is_stopping = True
-        for process in self._names:
-            os.kill(process, signal.SIGTERM)
+def be_child(name: str, work: Callable[[], object]) -> NoReturn:
+    """Do a child's work and end with it, or with whoever holds our standard input."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(f"m365-{name}")  # what `ps -o comm` and `top` call it
+    end_with_parent()
+    work()
+    sys.exit(0)

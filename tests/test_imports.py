@@ -86,7 +86,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "receiver": (("webhooks.receiver",), ("words", "ports", "log", "store")),
     "backups": (("plugin.backups",), ("words", "rules", "settings", "store", "casework")),
     "checking": (("plugin.checking",), ("words", "ports", "http", "settings", "presence", "store")),
-    "serving": (("plugin.serving",), ("words", "settings", "log")),
+    "minding": (("plugin.minding",), ()),
+    "serving": (("plugin.serving",), ("words", "settings", "log", "minding")),
     "demo": (("plugin.demo",), ("demo",)),
     "app": (
         ("plugin.app",),
@@ -99,8 +100,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "command": (
         ("plugin.cli", "plugin.events_command", "plugin.triage_command"),
         (
-            "words", "options", "settings", "checking", "app", "serving", "casework", "demo", "triage", "events",
-            "backups", "store", "command",
+            "words", "options", "settings", "checking", "app", "minding", "serving", "casework", "demo", "triage",
+            "events", "backups", "store", "command",
         ),
     ),
 }  # fmt: skip

@@ -37,12 +37,40 @@ def test_serve_runs_both_starts_again_what_died_and_ends_both_in_order(site: Sit
     after = site.children(serve.pid)
     assert set(after) == {"web", "worker"}
     assert not set(before.values()) & set(after.values())
+    assert "ERROR process.ended name=web code=-9\n" in site.log.read_text()
 
     serve.terminate()
     assert serve.wait(25) == 0
     assert not any(is_running(pid) for pid in after.values())
     assert "worker.stopped" in site.log.read_text()
     assert "Traceback" not in site.log.read_text()
+
+
+def test_serve_ends_at_once_while_it_waits_to_begin_a_child_again(site: Site) -> None:
+    serve = site.start("serve")
+    site.until(lambda: is_serving(site, serve))
+    children = site.children(serve.pid)
+    os.kill(children["web"], signal.SIGKILL)
+    site.until(lambda: "process.ended" in site.log.read_text())
+    serve.terminate()
+    assert serve.wait(25) == 0
+    assert not any(is_running(pid) for pid in children.values())
+    assert site.log.read_text().count("web.listening") == 1
+
+
+def test_serve_ends_with_status_2_where_a_child_begun_again_finds_the_settings_wrong(site: Site) -> None:
+    serve = site.start("serve")
+    site.until(lambda: is_serving(site, serve))
+    children = site.children(serve.pid)
+    site.write(SETTINGS.format(port=site.port) + "[serve]\n")
+    os.kill(children["web"], signal.SIGKILL)
+    assert serve.wait(25) == 2
+    assert not any(is_running(pid) for pid in children.values())
+    said = site.log.read_text()
+    assert "serve" in said.partition("process.ended name=web code=-9\n")[2].splitlines()[0]
+    assert "process.ended name=web code=2\n" in said
+    assert "worker.stopped" in said
+    assert "Traceback" not in said
 
 
 def test_serve_that_dies_by_sigkill_leaves_no_orphans_and_no_lock(site: Site) -> None:
