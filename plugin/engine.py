@@ -18,10 +18,10 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin.attempts import Attempts
+from plugin.durable import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from plugin.errors import RemoteError, StorageError
 from plugin.log import log
 from plugin.model import Task

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import time
 
-from dbos import DBOS, WorkflowStatus
-
+from plugin.durable import DBOS, WorkflowStatus
 from plugin.log import log
 from plugin.model import Outcome, TaskRecord
 from plugin.store.locks import Locks, held

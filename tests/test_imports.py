@@ -50,7 +50,10 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "engine": (
-        ("plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay", "plugin.housekeeping"),
+        (
+            "plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay", "plugin.housekeeping",
+            "plugin.durable",
+        ),
         ("words", "names", "log", "trace", "computing", "rules", "ports", "settings", "store", "engine"),
     ),
     "panel": (
