@@ -3,16 +3,12 @@
 That a token is used once only is seen to by the panel, which remembers `Launch.jti` until `Launch.expires_at`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
+from plugin import signed
 from plugin.errors import NotAllowed, SettingsError
 from plugin.model import Agent, Launch, Role
 
@@ -20,17 +16,17 @@ AUDIENCE = "m365-unblock/panel"
 LONGEST_LIFE = 300  # seconds from iat to exp
 LEEWAY = 30  # seconds that the ticket system's clock may be ahead of ours
 LONGEST_TOKEN = 4096
-SHORTEST_SECRET, SHORTEST_RSA = 32, 2048  # bytes; bits
+SHORTEST_SECRET = 32  # bytes
 CLAIMS = ["iss", "aud", "sub", "email", "name", "ticket", "role", "iat", "exp", "jti"]
-
-_CHECKED: Any = {"require": CLAIMS, "strict_aud": True, "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+ASYMMETRIC = re.compile(r"----[- ](?:BEGIN|END) |\A(?:ssh-|ecdsa-)")
+"""How a key of a pair is known, in PEM form or OpenSSH's; PyJWT would refuse it as a secret once a token comes."""
 
 
 def verify(
     token: str, *, source: str, ticket: str, secrets: Sequence[str], public_keys: Sequence[str], now: datetime
 ) -> Launch:
     """The launch in a token for this source and ticket; `NotAllowed`, with words for the agent, if it is no good."""
-    claims = _claims(token, source, _keys_for(_algorithm(token), secrets, public_keys))
+    claims = _claims(token, source, secrets, public_keys)
     issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
     _check_times(issued, expires, now.timestamp())
     if _said(claims, "ticket") != ticket:
@@ -53,10 +49,10 @@ def check_keys(
     for number, secret in enumerate(secrets, 1):
         _check_secret(secret, f"{setting} launch_secrets, entry {number}")
     for number, pem in enumerate(public_keys, 1):
-        if _algorithm_of(pem) is None:
+        if signed.algorithm_for(pem) is None:
             raise SettingsError(
                 f"{setting} launch_public_keys, entry {number}: not a public key in PEM form for RS256 (RSA, at least "
-                f"{SHORTEST_RSA} bits) or ES256 (P-256); the private key stays in the ticket system"
+                f"{signed.SHORTEST_RSA} bits) or ES256 (P-256); the private key stays in the ticket system"
             )
     if set(secrets) & set(webhook_secrets):
         raise SettingsError(f"{setting} launch_secrets: give them secrets of their own, not those of the webhook")
@@ -65,50 +61,26 @@ def check_keys(
 def _check_secret(secret: str, entry: str) -> None:
     if len(secret.encode()) < SHORTEST_SECRET:
         raise SettingsError(f"{entry}: shorter than {SHORTEST_SECRET} bytes; make a longer random one")
-    try:
-        jwt.get_algorithm_by_name("HS256").prepare_key(secret)
-    except jwt.InvalidKeyError:
+    if ASYMMETRIC.search(secret):
         # A public key is no secret: whoever has it could sign as the ticket system.
-        raise SettingsError(f"{entry}: this is an asymmetric key; a public one belongs in launch_public_keys") from None
+        raise SettingsError(f"{entry}: this is an asymmetric key; a public one belongs in launch_public_keys")
 
 
-def _algorithm(token: str) -> str:
+def _claims(token: str, source: str, secrets: Sequence[str], public_keys: Sequence[str]) -> Mapping[str, Any]:
     if not token.isascii() or len(token) > LONGEST_TOKEN:
         raise _not_valid()
     try:
-        return str(jwt.get_unverified_header(token).get("alg"))
-    except (jwt.PyJWTError, RecursionError) as error:
+        keys = _keys_for(signed.algorithm_in(token), secrets, public_keys)
+        return signed.claims_in(token, keys, required=CLAIMS, audience=AUDIENCE, issuer=source)
+    except signed.NotValid as error:
         raise _not_valid() from error
 
 
-def _keys_for(algorithm: str, secrets: Sequence[str], public_keys: Sequence[str]) -> list[tuple[str, str]]:
+def _keys_for(algorithm: str, secrets: Sequence[str], public_keys: Sequence[str]) -> list[signed.Key]:
     """The keys of the very kind that an algorithm is for, each with it: the sender cannot choose how a key is used."""
-    if algorithm == "HS256":
+    if algorithm == signed.HS256:
         return [(secret, algorithm) for secret in secrets]
-    return [(pem, algorithm) for pem in public_keys if _algorithm_of(pem) == algorithm]
-
-
-def _algorithm_of(pem: str) -> str | None:
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return None
-    if isinstance(key, RSAPublicKey) and key.key_size >= SHORTEST_RSA:
-        return "RS256"
-    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
-        return "ES256"
-    return None
-
-
-def _claims(token: str, source: str, keys: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
-    for key, algorithm in keys:
-        try:
-            return jwt.decode(token, key, [algorithm], _CHECKED, audience=AUDIENCE, issuer=source)
-        except jwt.InvalidSignatureError:
-            continue  # perhaps the next key made it
-        except (jwt.PyJWTError, RecursionError) as error:
-            raise _not_valid() from error
-    raise _not_valid()
+    return [(pem, algorithm) for pem in public_keys if signed.algorithm_for(pem) == algorithm]
 
 
 def _check_times(issued: float, expires: float, now: float) -> None:

@@ -21,7 +21,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "notes": (("plugin.notes",), ("words", "notes")),
     "names": (("plugin.naming",), ("words",)),
     "rules": (("plugin.rules",), ("words", "checklist", "rules")),
-    "launch": (("plugin.launch_token",), ("words",)),
+    "signed": (("plugin.signed",), ()),
+    "launch": (("plugin.launch_token",), ("words", "signed")),
     "options": (("plugin.options",), ()),
     "settings": (
         ("plugin.settings", "plugin.settings_document", "plugin.settings_faults"),
@@ -58,12 +59,13 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "panel": (
         ("plugin.panel",),
-        ("words", "log", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
+        ("words", "log", "signed", "checklist", "rules", "notes", "ports", "desk", "casework", "panel"),
     ),
     "case pages": (
         ("plugin.case_pages",),
         (
-            "words", "log", "http", "rules", "notes", "ports", "settings", "store", "desk", "panel", "case pages",
+            "words", "log", "signed", "http", "rules", "notes", "ports", "settings", "store", "desk", "panel",
+            "case pages",
         ),
     ),
     "events": (
@@ -110,8 +112,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }  # fmt: skip
 
 SYSTEM = (
-    "words", "checklist", "ports", "http", "launch", "manifest", "options", "settings", "signatures", "webhooks",
-    "desk api",
+    "words", "checklist", "ports", "http", "signed", "launch", "manifest", "options", "settings", "signatures",
+    "webhooks", "desk api",
 )  # fmt: skip
 """What the folder of a ticket system may import besides its own; each is a layer, and none knows another."""
 

@@ -6,6 +6,8 @@ an agent may do and what it means is `plugin.desk`'s business, as in the panel, 
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, tzinfo
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response
@@ -14,7 +16,6 @@ from werkzeug.exceptions import HTTPException
 
 from plugin.case_pages.actions import Actions
 from plugin.case_pages.pages import Pages, Words
-from plugin.case_pages.provider import Provider
 from plugin.case_pages.session import Cookies, secret_from
 from plugin.case_pages.sign_in import Door
 from plugin.case_pages.views import Views
@@ -25,6 +26,9 @@ from plugin.settings import SignIn
 from plugin.store.case_list import CaseList
 from plugin.store.cases import CaseStore
 from plugin.store.sign_ins import SignIns
+
+if TYPE_CHECKING:
+    from plugin.case_pages.provider import Provider
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -57,7 +61,7 @@ def blueprint(
     blue = Blueprint("case_pages", __name__, url_prefix="/cases", template_folder="templates")
     pages = Pages(links=links, zone=zone, clock=clock)
     door = Door(
-        provider=Provider(sign_in, redirect_uri=f"{public_url}/cases/signed-in", clock=clock),
+        provider=cache(lambda: _provider(sign_in, f"{public_url}/cases/signed-in", clock)),
         cookies=Cookies(secret_from(panel_secret), session_for=sign_in.session_for, idle_for=sign_in.idle_for),
         sign_ins=sign_ins,
         pages=pages,
@@ -79,7 +83,7 @@ def check(sign_in: SignIn, clock: Callable[[], datetime]) -> Iterator[Check]:
     """What the sign-in needs to work; as `plugin.ports.TicketSystem.check`."""
     what = f"{sign_in.issuer} tells of itself as [sign_in] expects, and its keys can be read"
     try:
-        Provider(sign_in, redirect_uri="", clock=clock).look()
+        _provider(sign_in, "", clock).look()
     except RemoteError as error:
         yield Check(what=what, ok=False, remedy=str(error))
     else:
@@ -103,6 +107,12 @@ def closed(*, links: Mapping[str, str], zone: tzinfo, clock: Callable[[], dateti
 
     _finish(blue, pages)
     return blue
+
+
+def _provider(sign_in: SignIn, redirect_uri: str, clock: Callable[[], datetime]) -> "Provider":
+    from plugin.case_pages.provider import Provider  # Authlib takes 5 MB, and is there for who signs in
+
+    return Provider(sign_in, redirect_uri=redirect_uri, clock=clock)
 
 
 def _finish(blue: Blueprint, pages: Pages) -> None:

@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, request, url_for
 from flask_babel import gettext as _
 
 from plugin.case_pages.pages import Pages, Words
-from plugin.case_pages.provider import Provider
 from plugin.case_pages.session import SIGN_IN_WITHIN, Attempt, Cookies, Session, own_place
 from plugin.errors import NotAllowed, PermanentError, PluginError, RemoteError
 from plugin.log import log
 from plugin.store.sign_ins import SignIns
+
+if TYPE_CHECKING:
+    from plugin.case_pages.provider import Provider
 
 FORM_KEY = "form-key"
 """The field of every form that says it is from a page of this session."""
@@ -41,7 +44,7 @@ class Door:
     def __init__(
         self,
         *,
-        provider: Provider,
+        provider: Callable[[], "Provider"],
         cookies: Cookies,
         sign_ins: SignIns,
         pages: Pages,
@@ -87,7 +90,7 @@ class Door:
     def sign_in(self) -> Response:
         """To the provider, and from there back to where somebody was going."""
         attempt = self._cookies.attempt(own_place(request.args.get("next")), self._clock())
-        answer = see_other(self._provider.address_for(attempt, anew="anew" in request.args))
+        answer = see_other(self._provider().address_for(attempt, anew="anew" in request.args))
         self._set(answer, self._attempt_cookie, self._cookies.told(attempt), SIGN_IN_WITHIN.seconds)
         return answer
 
@@ -95,7 +98,7 @@ class Door:
         """Back from the provider."""
         try:
             attempt = self._attempt()
-            agent = self._provider.agent_for(request.args.to_dict(), attempt)
+            agent = self._provider().agent_for(request.args.to_dict(), attempt)
         except NotAllowed as error:
             log("sign_in.refused", logging.WARNING, why=error)
             return self._without_attempt(self._told(403, _("Not signed in"), str(error), again=True))
@@ -118,10 +121,10 @@ class Door:
     def signed_out(self) -> Response:
         """Signed out here, and the way to sign out at the provider."""
         try:
-            address = self._provider.sign_out_address(f"{self._public_url}{url_for('case_pages.signed_out')}")
+            address = self._provider().sign_out_address(f"{self._public_url}{url_for('case_pages.signed_out')}")
         except RemoteError:
             address = None  # signing out here has worked all the same
-        return Response(self._pages.signed_out(self._provider.host, address))
+        return Response(self._pages.signed_out(self._provider().host, address))
 
     # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +175,7 @@ class Door:
             text = _("The sign-in is not set up rightly. Tell your administrator: %(error)s.", error=error)
             return self._told(502, _("Not signed in"), text, again=True)
         text = _(
-            "%(host)s, where people sign in, did not answer properly. Try again in a moment.", host=self._provider.host
+            "%(host)s, where people sign in, did not answer properly. Try again in a moment.",
+            host=self._provider().host,
         )
         return self._told(503, _("Not signed in"), text, again=True)

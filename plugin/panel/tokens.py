@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import jwt
 from flask_babel import gettext as _
 
+from plugin import signed
 from plugin.errors import NotAllowed
 from plugin.model import Agent
 
@@ -55,21 +55,17 @@ def issue(session: Session, secret: bytes, now: datetime) -> str:
         "launched": session.launched_at.timestamp(),
         "exp": min(now + LIFE, session.launched_at + LONGEST).timestamp(),
     }
-    return jwt.encode(claims, secret, "HS256")
+    return signed.sign(claims, secret)
 
 
 def read(token: str, secret: bytes, now: datetime) -> Session:
     """The session in a token; `NotAllowed`, with words for the agent, if it is not ours or is over."""
     try:
         # A token of ours was made by `issue`, so its claims have the form they were given there.
-        claims = jwt.decode(
-            token,
-            secret,
-            ["HS256"],
-            {"require": ["aud", "exp", "agent", "ticket", "launched"], "strict_aud": True, "verify_exp": False},
-            audience=AUDIENCE,
+        claims = signed.claims_in(
+            token, [(secret, signed.HS256)], required=["aud", "exp", "agent", "ticket", "launched"], audience=AUDIENCE
         )
-    except (jwt.PyJWTError, RecursionError) as error:
+    except signed.NotValid as error:
         raise NotAllowed(_ended()) from error
     if now.timestamp() >= claims["exp"]:
         raise NotAllowed(_ended())

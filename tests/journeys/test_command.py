@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,16 @@ def test_serve_runs_both_starts_again_what_died_and_ends_both_in_order(site: Sit
     assert not any(is_running(pid) for pid in after.values())
     assert "worker.stopped" in site.log.read_text()
     assert "Traceback" not in site.log.read_text()
+
+
+def test_what_is_not_needed_at_rest_is_not_loaded(site: Site) -> None:
+    serve = site.start("serve")
+    site.until(lambda: is_serving(site, serve))
+    for name, process in site.children(serve.pid).items():
+        mapped = Path(f"/proc/{process}/maps").read_text()
+        assert "_sqlite3" in mapped, f"{name}: this test finds nothing"
+        loaded = {library for library in ("psycopg", "cryptography", "yaml") if f"/{library}" in mapped}
+        assert not loaded, f"{name} has loaded {loaded}"
 
 
 def test_serve_ends_at_once_while_it_waits_to_begin_a_child_again(site: Site) -> None:

@@ -11,7 +11,13 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from plugin.errors import NotAllowed, SettingsError
 from plugin.launch_token import CLAIMS, check_keys, verify
@@ -264,6 +270,21 @@ def test_weak_secret_is_refused_at_start_without_being_told(secret: str, said: s
         check_keys([SECRET, secret], [], "[sources.desk]")
     assert said in str(caught.value)
     assert not secret or secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [RSA, EC, ed25519.Ed25519PrivateKey.generate()], ids=["RSA", "P-256", "Ed25519"])
+def test_no_key_of_a_pair_is_taken_for_a_secret_in_whatever_form(key: Any) -> None:
+    private = [(PrivateFormat.PKCS8, NoEncryption()), (PrivateFormat.PKCS8, BestAvailableEncryption(b"made up"))]
+    private.append((PrivateFormat.OpenSSH, NoEncryption()))
+    if key in (RSA, EC):
+        private.append((PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    told = [key.private_bytes(Encoding.PEM, *form) for form in private]
+    told.append(public(key).encode())
+    told.append(key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
+    told += [b"\n" + each.replace(b"\n", b"\r\n") for each in told if b"----" in each]
+    for each in told:
+        with pytest.raises(SettingsError, match="asymmetric"):
+            check_keys([each.decode()], [], "[sources.desk]")
 
 
 @pytest.mark.parametrize(

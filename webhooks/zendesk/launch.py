@@ -3,25 +3,20 @@
 The token (RS256, five minutes) names installation and user, neither ticket nor role: those are looked up. Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-import jwt
-
+from plugin import signed
 from plugin.errors import NotAllowed
 from plugin.launch_token import LEEWAY, LONGEST_LIFE, LONGEST_TOKEN
 from plugin.model import Role
 from webhooks.zendesk.records import TicketRow, User
 
 LOOKING = frozenset({1, 2, 3, 5})  # light agents, agents of chats, contributors, billing admins
-_CHECKED: Any = {
-    "require": ["iss", "aud", "sub", "iat", "exp"], "strict_aud": True, "verify_exp": False, "verify_iat": False,
-    "verify_nbf": False, "verify_sub": False,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,19 +88,17 @@ def may_see(user: User, groups: frozenset[int], row: TicketRow) -> bool:
 
 def _claims(token: str, launcher: Launcher) -> Mapping[str, Any]:
     host = urlsplit(launcher.url).netloc
-    for key in launcher.public_keys:
-        try:
-            return _decoded(token, key, launcher.audience, [host, f"https://{host}"])
-        except jwt.InvalidSignatureError:
-            continue  # perhaps the next key made it
-        except (jwt.PyJWTError, RecursionError, ValueError) as error:
-            raise _not_valid() from error
-    raise _not_valid()
-
-
-def _decoded(token: str, key: str, audience: str, issuers: Sequence[str]) -> Mapping[str, Any]:
-    claims: Mapping[str, Any] = jwt.decode(token, key, ["RS256"], _CHECKED, audience=audience, issuer=issuers)
-    return claims
+    keys = [(key, signed.RS256) for key in launcher.public_keys]
+    try:
+        return signed.claims_in(
+            token,
+            keys,
+            required=["iss", "aud", "sub", "iat", "exp"],
+            audience=launcher.audience,
+            issuer=[host, f"https://{host}"],
+        )
+    except signed.NotValid as error:
+        raise _not_valid() from error
 
 
 def _seconds(value: object) -> float:
