@@ -270,14 +270,26 @@ class Parts:
         if self.settings.sign_in is not None:
             yield "sign-in to the desk's pages", case_pages.check(self.settings.sign_in, self.clock)
 
-    def migrate(self) -> None:
-        """Bring our databases to the newest form; on SQLite, make their folder first, for our own user only."""
-        for url in (self.settings.deliveries_url, self.settings.cases_url, self.settings.engine_url):
-            place = make_url(url)
-            if place.get_backend_name() == "sqlite" and place.database:
-                _make_folder(Path(place.database).parent)
-        migrations.upgrade("deliveries", self.settings.deliveries_url)
-        migrations.upgrade("cases", self.settings.cases_url)
+
+def make_folders(settings: Settings) -> None:
+    """Make the folders of databases in SQLite files, for our own user only."""
+    for url in (settings.deliveries_url, settings.cases_url, settings.engine_url):
+        place = make_url(url)
+        if place.get_backend_name() == "sqlite" and place.database:
+            _make_folder(Path(place.database).parent)
+
+
+def is_newest(settings: Settings) -> bool:
+    """Whether `migrate` would change nothing; `StorageError` where a database cannot be read."""
+    ours = {"deliveries": settings.deliveries_url, "cases": settings.cases_url}
+    return all(migrations.is_newest(database, url) for database, url in ours.items())
+
+
+def migrate(settings: Settings) -> None:
+    """Bring our databases to the newest form, in folders that are made where they are not there."""
+    make_folders(settings)
+    migrations.upgrade("deliveries", settings.deliveries_url)
+    migrations.upgrade("cases", settings.cases_url)
 
 
 def _kind(kinds: str, chosen: Mapping[str, Any]) -> str:

@@ -14,10 +14,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from plugin.errors import PluginError, SettingsError
+from plugin.errors import PluginError, SettingsError, StorageError
 from plugin.options import CONFIG
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from plugin.app import Parts
     from plugin.settings import Settings
 
@@ -283,12 +285,41 @@ def demo(once: bool, port: int | None, tenant: str) -> None:
 
 def _made_ready(path: Path, *, is_worker: bool = False, is_counted: bool = False) -> "Parts":
     """Everything checked before anything is done, and the databases in their newest form."""
-    from plugin.app import Parts
+    from plugin.app import Parts, is_newest, make_folders, migrate
 
     parts = Parts(_settings(path), is_worker=is_worker, is_counted=is_counted)
     parts.check()
-    parts.migrate()
+    make_folders(parts.settings)
+    if not is_newest(parts.settings):
+        _apart(migrate, parts.settings)
     return parts
+
+
+def _apart(work: Callable[["Settings"], None], settings: "Settings") -> None:
+    """Do it in a process of its own, so that what it loads is not kept in ours; its errors are ours."""
+    from multiprocessing import get_context
+
+    fork = get_context("fork")
+    ours, theirs = fork.Pipe(duplex=False)
+    process = fork.Process(target=_do, args=(work, settings, theirs))
+    process.start()
+    theirs.close()
+    try:
+        error = ours.recv()
+    except EOFError:
+        error = StorageError("the process that was to bring the databases to their newest form was ended; try again")
+    process.join()
+    if error is not None:
+        raise error
+
+
+def _do(work: Callable[["Settings"], None], settings: "Settings", told: "Connection") -> None:
+    try:
+        work(settings)
+    except PluginError as error:
+        told.send(error)
+    else:
+        told.send(None)
 
 
 def _on_signals(stop: Callable[[], Any]) -> None:

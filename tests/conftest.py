@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from plugin import rules
-from plugin.app import Parts, create_app
+from plugin.app import Parts, create_app, migrate
 from plugin.demo import desk as demo_desk
 from plugin.demo import tenant as demo_tenant
 from plugin.demo.desk.records import Person
@@ -134,7 +134,7 @@ class World:
             + settings
         )
         self.parts = parts(load(config, {}), clock=self.clock)
-        self.parts.migrate()
+        migrate(self.parts.settings)
         self.store = self.parts.casework.store
         self.front = Desk(
             casework=self.parts.casework, tenant=self.parts.tenant, texts=self.parts.texts, domains=("example.edu",)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from plugin.app import Parts
+from plugin.app import Parts, migrate
 from plugin.notes.texts import Texts
 from plugin.settings import Settings, load
 from tests.chaos.doors import Door
@@ -60,7 +60,7 @@ class Stage:
         self.template = folder / "template"
         self.template.mkdir()
         parts = Parts(self.settings(self.template, ""))
-        parts.migrate()
+        migrate(parts.settings)
         self.texts: Texts = parts.texts
 
     def url_of(self, system: str) -> str:

@@ -3,8 +3,10 @@
 import fcntl
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,11 @@ from tests.journeys.site import SETTINGS, Site, is_running
 
 def is_serving(site: Site, serve: subprocess.Popen[bytes]) -> bool:
     return site.get("/readyz") == 200 and "worker.started" in site.log.read_text() and serve.poll() is None
+
+
+def below(parent: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 def test_serve_runs_both_starts_again_what_died_and_ends_both_in_order(site: Site) -> None:
@@ -55,6 +62,29 @@ def test_what_is_not_needed_at_rest_is_not_loaded(site: Site) -> None:
         assert "_sqlite3" in mapped, f"{name}: this test finds nothing"
         loaded = {library for library in ("psycopg", "cryptography", "yaml") if f"/{library}" in mapped}
         assert not loaded, f"{name} has loaded {loaded}"
+
+
+def test_making_the_databases_may_be_ended_and_begun_anew(site: Site) -> None:
+    (site.folder / "var").mkdir()
+    with closing(sqlite3.connect(site.folder / "var" / "cases.sqlite")) as held:
+        held.execute("BEGIN IMMEDIATE")
+        first = site.start("serve")
+        site.until(lambda: below(first.pid))
+        os.kill(below(first.pid)[0], signal.SIGKILL)
+        assert first.wait(25) == 1
+        assert "try again" in site.log.read_text().splitlines()[-1]
+
+        second = site.start("serve")
+        site.until(lambda: below(second.pid))
+        left = below(second.pid)
+        second.terminate()
+        assert second.wait(25) == -signal.SIGTERM
+        held.rollback()
+    site.until(lambda: not any(is_running(pid) for pid in left))
+
+    third = site.start("serve")
+    site.until(lambda: is_serving(site, third))
+    assert "Traceback" not in site.log.read_text()
 
 
 def test_serve_ends_at_once_while_it_waits_to_begin_a_child_again(site: Site) -> None:

@@ -1,6 +1,8 @@
 """What the command says to whoever runs it; with real processes in tests/journeys."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,6 +59,17 @@ def test_what_is_wrong_in_the_settings_is_said_before_anything_is_started(
     assert result.exit_code == 2
     assert said in result.stderr
     assert result.stderr.startswith("m365-unblock: ")
+
+
+def test_what_makes_the_databases_is_not_kept_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "m365-unblock.toml").write_text(SETTINGS)
+    upgrade = (
+        "from plugin.cli import main; main(['db', 'upgrade', '--config', 'm365-unblock.toml'], standalone_mode=False)"
+    )
+    program = f"import sys; {upgrade}; print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout == "The databases are up to date.\nTrue False\n"
+    assert (tmp_path / "var" / "cases.sqlite").is_file()
 
 
 def test_a_database_that_cannot_be_opened_is_said(run: Run, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from plugin.app import Parts, set_up_logging
+from plugin.app import Parts, migrate, set_up_logging
 from plugin.settings import load
 from tests.journeys.life import Life
 
@@ -195,7 +195,7 @@ def main(config: Path) -> None:
     set_up_logging()
     parts = Parts(load(config, os.environ), is_worker=True)
     parts.check()
-    parts.migrate()
+    migrate(parts.settings)
     parts.upkeep.pause, parts.upkeep.overlooked_after = 3.0, timedelta(seconds=8)
     engine = parts.engine()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

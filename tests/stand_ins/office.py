@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from plugin.app import Parts, create_app
+from plugin.app import Parts, create_app, migrate
 from plugin.demo import tenant as demo_tenant
 from plugin.demo.serving import RunningServer, bind, serve
 from plugin.desk import Desk
@@ -81,7 +81,7 @@ class Office:
         tenant_url = f"http://127.0.0.1:{self._servers[0].port}"
         self.config.write_text(SETTINGS.format(url=self.url, source=source, tenant=tenant_url, token=TOKEN))
         self.parts = Parts(load(self.config, {}), clock=self.clock)
-        self.parts.migrate()
+        migrate(self.parts.settings)
         self.store = self.parts.casework.store
         self.source = self.parts.sources["desk"]
         self.alex = Agent(login="alex", name="Alex Agent", email="alex@example.edu", role=Role.AGENT, source="desk")

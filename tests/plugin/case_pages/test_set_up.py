@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from plugin import case_pages
-from plugin.app import Parts, create_app
+from plugin.app import Parts, create_app, migrate
 from plugin.errors import SettingsError
 from plugin.model import Case, CaseState, Role
 from plugin.settings import SignIn, load
@@ -53,7 +53,7 @@ def parts(tmp_path: Path) -> Read:
         file = tmp_path / "m365-unblock.toml"
         file.write_text(PLAIN.format(public_url=public_url) + more, "utf-8")
         made = Parts(load(file, {}))
-        made.migrate()
+        migrate(made.settings)
         return made
 
     return parts

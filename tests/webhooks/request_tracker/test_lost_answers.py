@@ -10,7 +10,7 @@ import pytest
 import requests
 import responses
 
-from plugin.app import Parts
+from plugin.app import Parts, migrate
 from plugin.errors import OutcomeUnknown
 from plugin.model import Case, CaseState
 from plugin.settings import load
@@ -56,7 +56,7 @@ class Showing:
         self.now = NOW
         (folder / "m365-unblock.toml").write_text(SETTINGS)
         self.parts = Parts(load(folder / "m365-unblock.toml", {}), clock=lambda: self.now)
-        self.parts.migrate()
+        migrate(self.parts.settings)
         with self.parts.casework.store.change() as change:
             change.add_case(CASE)
 
