@@ -28,8 +28,8 @@ chaos: $(VENV)/.dev ## Play lives full of faults and deaths; SEEDS=5000 for more
 triage-report: $(VENV)/.dev ## Print how well triage does on the labelled tickets, by language and kind
 	@$(BIN)/python -m tests.triage.scoring
 
-bench: $(VENV)/.dev ## Measure speed and memory beside a bare Flask endpoint; ONLY=acks,notes for parts, FULL=1 fills the databases whole
-	@$(BIN)/python -m tests.benchmarks.speed $(if $(ONLY),--only $(ONLY)) $(if $(FULL),--full)
+bench: $(VENV)/.dev ## Measure speed and memory beside a bare Flask endpoint; ONLY=acks,notes for parts, FULL=1 fills the databases whole, PROFILE=folder draws what costs
+	@$(BIN)/python -m tests.benchmarks.speed $(if $(ONLY),--only $(ONLY)) $(if $(FULL),--full) $(if $(PROFILE),--profile $(PROFILE))
 
 lint: $(VENV)/.dev ## Format and lint
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.speed [--only acks,notes] [--full]`: the figures beside their goals."""
+"""`python -m tests.benchmarks.speed [--only acks,notes] [--full] [--profile FOLDER]`: figures beside their goals."""
 
 import os
 import platform
@@ -19,24 +19,33 @@ from tests.benchmarks.speed.processes import Stub
 @click.option("--only", default="", help=f"Some parts of {', '.join(PARTS)}, with commas.")
 @click.option("--full", is_flag=True, help="1,000,000 deliveries and 100,000 cases where the databases are filled.")
 @click.option("--burst", default=400, show_default=True, help="Events of a burst whose notes are waited for.")
-def main(only: str, full: bool, burst: int) -> None:
+@click.option(
+    "--profile", type=click.Path(path_type=Path), help="A folder for flame graphs of web and worker, by part."
+)
+def main(only: str, full: bool, burst: int, profile: Path | None) -> None:
     """Measure what the plugin costs."""
     chosen = only.split(",") if only else list(PARTS)
     if unknown := set(chosen) - set(PARTS):
         raise click.BadParameter(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     load = os.getloadavg()[0]
+    if profile is not None:
+        profile.mkdir(parents=True, exist_ok=True)
+        click.echo("with profiles, which cost as well: the figures are not those of other runs")
     click.echo(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before: {load:.1f}")
     with tempfile.TemporaryDirectory(prefix="m365-unblock-bench-") as temporary:
         folder = Path(temporary)
         with Stub(folder) as stub:
             click.echo(f"the stub's own limit: {_limit(stub):.0f} calls a second\n")
             size = (1_000_000, 100_000) if full else (100_000, 10_000)
-            place = Place(folder=folder, stub=stub, deliveries=size[0], cases=size[1], burst=burst)
+            place = Place(folder=folder, stub=stub, deliveries=size[0], cases=size[1], burst=burst, profiles=profile)
             for name in chosen:
                 begun = time.monotonic()
                 stub.set()
+                place.part, place.drawn = name, []
                 click.echo(f"{name}: {' '.join((PARTS[name].__doc__ or '').split())}")
                 for line in table.lines(PARTS[name](place)):
+                    click.echo(line)
+                for line in (line for drawn in place.drawn for line in drawn.lines()):
                     click.echo(line)
                 click.echo(f"  ({time.monotonic() - begun:.0f} s, load {os.getloadavg()[0]:.1f})\n")
 

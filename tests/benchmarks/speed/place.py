@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.speed.processes import SECRET, Plugin, Stub, wait_until
+from tests.benchmarks.speed.profiles import Profile
 from tests.benchmarks.speed.sending import Event, Sent, events, percentiles, send_at_once
 
 
@@ -20,6 +21,9 @@ class Place:
     deliveries: int  # that are there before `flat` begins
     cases: int
     burst: int  # events of a burst whose notes are waited for
+    profiles: Path | None = None  # where the processes of a plugin are drawn
+    part: str = ""  # that is measured
+    drawn: list[Profile] = field(default_factory=list)
     number: int = 0
 
     def fresh(self) -> Path:
@@ -31,7 +35,11 @@ class Place:
 
     def plugin(self, *, what: str = "serve", workers: int = 1, database: str = "", calls: int = 0) -> Plugin:
         """A plugin on empty databases."""
-        return Plugin(self.fresh(), self.stub.port, what=what, workers=workers, database=database, calls=calls)
+        plugin = Plugin(self.fresh(), self.stub.port, what=what, workers=workers, database=database, calls=calls)
+        if self.profiles is not None:
+            title = f"{self.part}-{len(self.drawn) + 1}"
+            self.drawn.append(Profile(self.profiles, title, plugin.tree()))
+        return plugin
 
     @contextmanager
     def slow_apis(self, seconds: float) -> Iterator[None]:
