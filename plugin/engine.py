@@ -40,6 +40,7 @@ NEWS_PAUSE_AT_REST = 0.1  # the same where there has been none for a while: each
 COLLECTING = (
     0.05  # seconds after some work in which what comes is kept for one batch, as each costs the engine the same
 )
+COLLECTING_AT_EASE = 0.2  # the same after events that were settled at once, while no batch is under way
 LONGEST_PAUSE = 1.0  # seconds; then work is looked for, whatever was told
 BATCHES_HERE = 8  # that a leader begins itself, where it is the only worker; others wait in the outbox
 BATCHES_OF_MANY = 1  # the same where there may be others, on PostgreSQL: what comes meanwhile is for whoever has room
@@ -92,6 +93,7 @@ class Engine:
         self._work: Callable[[dict[str, Any]], None]
         self._batches: set[str] = set()  # under way here
         self._has_ended = threading.Event()  # one of them has, since the last look
+        self._collecting = COLLECTING
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -198,7 +200,7 @@ class Engine:
                 continue
             last_work = monotonic()
             if done < BATCH:
-                self._stop.wait(COLLECTING)
+                self._stop.wait(self._collecting)
         for version in versions:
             version.close()
 
@@ -211,7 +213,10 @@ class Engine:
             self._stop.wait(news_pause(monotonic() - last_work))
 
     def _relay(self) -> int:
-        return relay(self._deliveries, self._store, self._clock(), self._leaves_alone) + self._hand_over()
+        came = relay(self._deliveries, self._store, self._clock(), self._leaves_alone)
+        begun = self._hand_over()
+        self._collecting = COLLECTING if begun or self._batches else COLLECTING_AT_EASE
+        return came + begun
 
     def _scan_for_ever(self) -> None:
         every = self._procedure.scan_every.total_seconds()
