@@ -12,11 +12,14 @@ import time
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 """What a process is told to end by."""
 
-HEARD = ENDS | {signal.SIGCHLD}
+HEARD = ENDS | {signal.SIGCHLD, signal.SIGALRM}
 """What is waited for; blocked from before the first child begins, so that none is missed."""
 
-REST = 1.0
-"""Seconds before a child that has ended by itself is begun again."""
+REST, LONGEST_REST = 1.0, 16.0
+"""Seconds before a child that has ended by itself is begun again: each time twice as long, if it ends soon again."""
+
+SOON = 10.0
+"""Seconds."""
 
 WRONG_SETTINGS = 2
 """The code of a child that would end again however often it is begun."""
@@ -45,22 +48,31 @@ class Minder:
     def __init__(self, children: Children, command: list[str]) -> None:
         self._children = children
         self._command = command
+        self._begun = {name: time.monotonic() for name, _ in children.values()}
+        self._rests: dict[str, float] = {}  # how long the last one was
+        self._due: dict[str, float] = {}  # when a child is begun again
         self._worst = 0
         self._is_stopping = False
 
     def run(self) -> int:
         """Until all have ended; 0 after an orderly stop, else the worst of their codes."""
-        while self._children:
+        while self._children or self._due:
+            if self._due:
+                # Not 0, which would be never.
+                signal.setitimer(signal.ITIMER_REAL, max(0.001, min(self._due.values()) - time.monotonic()))
             if signal.sigwait(HEARD) in ENDS:
                 self._stop()
             for process, code in _ended():
                 if process in self._children:  # others are adopted, by the first process of a container
                     self._after(process, code)
+            for name in [name for name, due in self._due.items() if due <= time.monotonic()]:
+                self._begin(name)
         return self._worst
 
     def _stop(self) -> None:
         """Each finishes what it has under way."""
         self._is_stopping = True
+        self._due.clear()
         for process in self._children:
             os.kill(process, signal.SIGTERM)
 
@@ -74,16 +86,28 @@ class Minder:
         if code == WRONG_SETTINGS:
             self._worst = code
             self._stop()
-            return
-        while _rested():
-            try:
-                self._begin(name)
-            except OSError as error:
-                _tell("process.not_begun", name=name, error=repr(error.strerror))
-            else:
-                return
+        else:
+            self._begin_later(name)
+
+    def _begin_later(self, name: str) -> None:
+        now = time.monotonic()
+        is_soon = now - self._begun[name] < SOON
+        rest = min(2 * self._rests[name], LONGEST_REST) if is_soon and name in self._rests else REST
+        self._rests[name], self._due[name] = rest, now + rest
 
     def _begin(self, name: str) -> None:
+        del self._due[name]
+        self._begun[name] = time.monotonic()
+        try:
+            process, end = self._spawned(name)
+        except OSError as error:
+            _tell("process.not_begun", name=name, error=repr(error.strerror))
+            self._begin_later(name)
+        else:
+            self._children[process] = name, end
+
+    def _spawned(self, name: str) -> tuple[int, int]:
+        """A new child: its process id and our end of its standard input."""
         theirs, ours = os.pipe()
         try:
             process = os.posix_spawn(
@@ -98,7 +122,7 @@ class Minder:
             raise
         finally:
             os.close(theirs)
-        self._children[process] = name, ours
+        return process, ours
 
 
 def _ended() -> list[tuple[int, int]]:
@@ -112,16 +136,6 @@ def _ended() -> list[tuple[int, int]]:
         if not process:
             return ended
         ended.append((process, os.waitstatus_to_exitcode(status)))
-
-
-def _rested() -> bool:
-    """Wait a little; False if we are to end meanwhile."""
-    until = time.monotonic() + REST
-    while time.monotonic() < until:
-        if signal.sigpending() & ENDS:
-            return False
-        time.sleep(REST / 20)
-    return True
 
 
 def _tell(event: str, **fields: object) -> None:

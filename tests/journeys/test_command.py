@@ -6,7 +6,9 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import sys
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,25 @@ def test_serve_ends_at_once_while_it_waits_to_begin_a_child_again(site: Site) ->
     assert serve.wait(25) == 0
     assert not any(is_running(pid) for pid in children.values())
     assert site.log.read_text().count("web.listening") == 1
+
+
+ENDS_AGAIN_AND_AGAIN = """
+import sys
+from plugin import minding, serving
+minding.mind(serving.begin({"web": lambda: sys.exit(1)}), ["/bin/false"], ends_with_parent=False)
+"""
+
+
+def test_what_ends_soon_again_and_again_is_begun_again_more_and_more_rarely() -> None:
+    command = [sys.executable, "-c", ENDS_AGAIN_AND_AGAIN]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as minder:
+        assert minder.stderr is not None
+        told = [minder.stderr.readline() for _ in range(3)]
+        minder.terminate()
+        assert minder.wait(25) == 0
+    assert all(line.endswith(" ERROR process.ended name=web code=1\n") for line in told)
+    first, second, third = (datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone() for line in told)
+    assert third - second > 1.5 * (second - first)
 
 
 def test_serve_ends_with_status_2_where_a_child_begun_again_finds_the_settings_wrong(site: Site) -> None:
