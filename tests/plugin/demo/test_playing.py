@@ -32,7 +32,7 @@ def until(happened: Callable[[], object], seconds: float = 20) -> Any:
 
 
 def processes(folder: Path, command: str = "") -> list[int]:
-    """The plugin's processes that work in a folder; web and worker, which `serve` forks, bear names of their own."""
+    """The plugin's processes that work in a folder; once `serve` has forked, all bear names of their own."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -43,6 +43,7 @@ def processes(folder: Path, command: str = "") -> list[int]:
             continue  # it has just ended
         if place == folder and "plugin.cli" in words:
             does = name.removeprefix("m365-") if name.startswith("m365-") else words[words.index("plugin.cli") + 1]
+            does = "serve" if does == "unblock" else does
             if does.startswith(command):
                 found.append(int(process.name))
     return found
