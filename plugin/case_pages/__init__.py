@@ -110,7 +110,7 @@ def closed(*, links: Mapping[str, str], zone: tzinfo, clock: Callable[[], dateti
 
 
 def _provider(sign_in: SignIn, redirect_uri: str, clock: Callable[[], datetime]) -> "Provider":
-    from plugin.case_pages.provider import Provider  # Authlib takes 5 MB, and is there for who signs in
+    from plugin.case_pages.provider import Provider  # Authlib takes 2 MB, cryptography 7, for who signs in
 
     return Provider(sign_in, redirect_uri=redirect_uri, clock=clock)
 
