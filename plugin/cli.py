@@ -34,13 +34,13 @@ def main() -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(wrong_settings: int = 2) -> Iterator[None]:
     """Errors for the person who reads them, not a traceback."""
     try:
         yield
     except PluginError as error:
         click.echo(f"m365-unblock: {error}", err=True)
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
+        sys.exit(wrong_settings if isinstance(error, SettingsError) else 1)
 
 
 def _settings(path: Path) -> "Settings":
@@ -65,16 +65,26 @@ def serve(path: Path, end_with_parent: bool, only: str | None, workers: int) -> 
     from plugin import minding, serving
     from plugin.app import Parts, set_up_logging
 
-    with _told():
+    names = ["worker"] if workers == 1 else [f"worker-{number + 1}" for number in range(workers)]
+    with _told(2 if only is None else minding.WRONG_SETTINGS):
         set_up_logging()
         serving.check_workers(_settings(path), workers)
-        ready = _made_ready(path)
+        ready = _made_ready(path, migrates=only is None)
         parts = partial(Parts, ready.settings, is_counted=True, parent=ready)
-        names = ["worker"] if workers == 1 else [f"worker-{number + 1}" for number in range(workers)]
-        work = {"web": lambda: _serve_web(parts())} | dict.fromkeys(names, lambda: _work(parts(is_worker=True)))
+
+        def be_web() -> None:
+            with _told(minding.WRONG_SETTINGS):
+                _serve_web(parts())
+
+        def be_worker() -> None:
+            with _told(minding.WRONG_SETTINGS):
+                _work(parts(is_worker=True))
+
+        work = {"web": be_web} | dict.fromkeys(names, be_worker)
         if only is not None:
             serving.be_child(only, work[only])
-        again = [sys.executable, *sys.orig_argv[1:]]
+        # Not by the file that we were started by: an installer takes that away before it puts another one there.
+        again = [sys.executable, "-P", "-m", "plugin.cli", "serve", "--config", str(path), "--workers", str(workers)]
         minding.mind(serving.begin(work), again, ends_with_parent=end_with_parent)
 
 
@@ -283,7 +293,7 @@ def demo(once: bool, port: int | None, tenant: str) -> None:
         sys.exit(play(once=once, port=port, tenant=tenant))
 
 
-def _made_ready(path: Path, *, is_worker: bool = False, is_counted: bool = False) -> "Parts":
+def _made_ready(path: Path, *, is_worker: bool = False, is_counted: bool = False, migrates: bool = True) -> "Parts":
     """Everything checked before anything is done, and the databases in their newest form."""
     from plugin.app import Parts, is_newest, make_folders, migrate
 
@@ -291,6 +301,9 @@ def _made_ready(path: Path, *, is_worker: bool = False, is_counted: bool = False
     parts.check()
     make_folders(parts.settings)
     if not is_newest(parts.settings):
+        if not migrates:
+            why = "another version of the program has been installed while serve runs; end serve and start it again"
+            raise StorageError(f"the databases are not in the form for this version: {why}")
         _apart(migrate, parts.settings)
     return parts
 
@@ -305,21 +318,24 @@ def _apart(work: Callable[["Settings"], None], settings: "Settings") -> None:
     process.start()
     theirs.close()
     try:
-        error = ours.recv()
+        is_settings_error, why = ours.recv()
     except EOFError:
-        error = StorageError("the process that was to bring the databases to their newest form was ended; try again")
+        is_settings_error, why = (
+            False,
+            "the process that brings the databases to their newest form was ended; try again",
+        )
     process.join()
-    if error is not None:
-        raise error
+    if why:
+        raise SettingsError(why) if is_settings_error else StorageError(why)
 
 
 def _do(work: Callable[["Settings"], None], settings: "Settings", told: "Connection") -> None:
     try:
         work(settings)
     except PluginError as error:
-        told.send(error)
+        told.send((isinstance(error, SettingsError), str(error)))
     else:
-        told.send(None)
+        told.send((False, ""))
 
 
 def _on_signals(stop: Callable[[], Any]) -> None:

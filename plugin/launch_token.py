@@ -3,7 +3,6 @@
 That a token is used once only is seen to by the panel, which remembers `Launch.jti` until `Launch.expires_at`.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,8 +17,6 @@ LEEWAY = 30  # seconds that the ticket system's clock may be ahead of ours
 LONGEST_TOKEN = 4096
 SHORTEST_SECRET = 32  # bytes
 CLAIMS = ["iss", "aud", "sub", "email", "name", "ticket", "role", "iat", "exp", "jti"]
-ASYMMETRIC = re.compile(r"----[- ](?:BEGIN|END) |\A(?:ssh-|ecdsa-)")
-"""How a key of a pair is known, in PEM form or OpenSSH's; PyJWT would refuse it as a secret once a token comes."""
 
 
 def verify(
@@ -61,7 +58,7 @@ def check_keys(
 def _check_secret(secret: str, entry: str) -> None:
     if len(secret.encode()) < SHORTEST_SECRET:
         raise SettingsError(f"{entry}: shorter than {SHORTEST_SECRET} bytes; make a longer random one")
-    if ASYMMETRIC.search(secret):
+    if signed.is_other_key(secret):
         # A public key is no secret: whoever has it could sign as the ticket system.
         raise SettingsError(f"{entry}: this is an asymmetric key; a public one belongs in launch_public_keys")
 

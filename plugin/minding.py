@@ -9,6 +9,10 @@ import signal
 import sys
 import time
 
+TYPE_CHECKING = False  # `typing` loads more than all the rest
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 """What a process is told to end by."""
 
@@ -21,8 +25,11 @@ REST, LONGEST_REST = 1.0, 16.0
 SOON = 10.0
 """Seconds."""
 
-WRONG_SETTINGS = 2
-"""The code of a child that would end again however often it is begun."""
+WRONG_SETTINGS = 78
+"""EX_CONFIG of sysexits.h: the code of a child that would end again however often it is begun; ours is 2 then.
+
+Python's own code is 2 where its file is missing, as it is for a moment while a new version is installed.
+"""
 
 Children = dict[int, tuple[str, int]]
 """By its process id, a child's name and our end of its standard input: it ends in order once that is closed."""
@@ -79,12 +86,13 @@ class Minder:
     def _after(self, process: int, code: int) -> None:
         name, end = self._children.pop(process)
         os.close(end)
+        are_settings_wrong = code == WRONG_SETTINGS
+        if self._is_stopping or are_settings_wrong:
+            self._worst = max(self._worst, 2 if are_settings_wrong else code)
         if self._is_stopping:
-            self._worst = max(self._worst, code)
             return
         _tell("process.ended", name=name, code=code)
-        if code == WRONG_SETTINGS:
-            self._worst = code
+        if are_settings_wrong:
             self._stop()
         else:
             self._begin_later(name)
@@ -125,17 +133,19 @@ class Minder:
         return process, ours
 
 
-def _ended() -> list[tuple[int, int]]:
-    """The process ids and codes of the children that have ended, those that nobody knows among them."""
-    ended: list[tuple[int, int]] = []
+def _ended() -> "Iterator[tuple[int, int]]":
+    """The process ids and codes of the children that have ended, those that nobody knows among them.
+
+    One by one: until it is asked for, a child has not gone, and may be sent a signal.
+    """
     while True:
         try:
             process, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return ended
+            return
         if not process:
-            return ended
-        ended.append((process, os.waitstatus_to_exitcode(status)))
+            return
+        yield process, os.waitstatus_to_exitcode(status)
 
 
 def _tell(event: str, **fields: object) -> None:

@@ -187,6 +187,7 @@ def begin(work: Mapping[str, Callable[[], object]]) -> minding.Children:
     """
     gc.collect()
     gc.freeze()  # a collector that touched what all share would have each keep a copy of its own
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as one may start us, nobody would hear of an end
     signal.pthread_sigmask(signal.SIG_BLOCK, minding.HEARD)
     children: minding.Children = {}
     for name in work:

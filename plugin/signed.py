@@ -4,11 +4,15 @@ PyJWT and what it verifies public keys with take 7 MB, so they are loaded when t
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 HS256, RS256, ES256 = "HS256", "RS256", "ES256"
 SHORTEST_RSA = 2048  # bits
+
+PLAIN = re.compile(r"(?!ssh-|ecdsa-)[\w+/=.~:-]+", re.ASCII)
+"""A secret that has not the form of any key, PEM, OpenSSH's or JSON: so PyJWT need not be asked."""
 
 Key = tuple[str | bytes, str]
 """A key, in PEM form if it is a public one, and the one algorithm it is for."""
@@ -46,12 +50,25 @@ def claims_in(
     for key, algorithm in keys:
         try:
             claims: Mapping[str, Any] = jwt.decode(token, key, [algorithm], checked, audience=audience, issuer=issuer)
-        except jwt.InvalidSignatureError:
+        except (jwt.InvalidSignatureError, jwt.InvalidKeyError):
             continue  # perhaps the next key made it
         except (jwt.PyJWTError, RecursionError, ValueError) as error:
             raise NotValid from error
         return claims
     raise NotValid
+
+
+def is_other_key(secret: str) -> bool:
+    """Whether a secret is a key of another kind, as of a pair, with which PyJWT signs and reads nothing by HS256."""
+    if PLAIN.fullmatch(secret):
+        return False
+    import jwt
+
+    try:
+        jwt.get_algorithm_by_name(HS256).prepare_key(secret)
+    except jwt.InvalidKeyError:
+        return True
+    return False
 
 
 def algorithm_in(token: str) -> str:
@@ -87,3 +104,7 @@ class _Short(json.JSONEncoder):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**(options | {"ensure_ascii": False}))
+
+    def encode(self, o: Any) -> str:
+        """Half a character (a lone surrogate), of which there is no UTF-8, is escaped as JSON does it."""
+        return super().encode(o).encode("utf-8", "backslashreplace").decode()

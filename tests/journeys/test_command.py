@@ -7,12 +7,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from plugin.minding import WRONG_SETTINGS
 from tests.journeys.site import SETTINGS, Site, is_running
 
 
@@ -101,23 +103,64 @@ def test_serve_ends_at_once_while_it_waits_to_begin_a_child_again(site: Site) ->
     assert site.log.read_text().count("web.listening") == 1
 
 
-ENDS_AGAIN_AND_AGAIN = """
+MINDS = """
 import sys
 from plugin import minding, serving
-minding.mind(serving.begin({"web": lambda: sys.exit(1)}), ["/bin/false"], ends_with_parent=False)
+minding.mind(serving.begin(WORK), ["/bin/false"], ends_with_parent=False)
 """
 
 
+def minder(work: str) -> list[str]:
+    """A program that minds children of other work than ours."""
+    return [sys.executable, "-c", MINDS.replace("WORK", work)]
+
+
+def told_by(command: list[str], lines: int) -> list[str]:
+    """The first lines of what a minder says, which is told to end then."""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as minds:
+        assert minds.stderr is not None
+        patience = threading.Timer(25, minds.kill)
+        patience.start()
+        told = [minds.stderr.readline() for _ in range(lines)]
+        patience.cancel()
+        minds.terminate()
+        assert minds.wait(25) == 0
+    return told
+
+
 def test_what_ends_soon_again_and_again_is_begun_again_more_and_more_rarely() -> None:
-    command = [sys.executable, "-c", ENDS_AGAIN_AND_AGAIN]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as minder:
-        assert minder.stderr is not None
-        told = [minder.stderr.readline() for _ in range(3)]
-        minder.terminate()
-        assert minder.wait(25) == 0
+    told = told_by(minder('{"web": lambda: sys.exit(1)}'), 3)
     assert all(line.endswith(" ERROR process.ended name=web code=1\n") for line in told)
     first, second, third = (datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone() for line in told)
     assert third - second > 1.5 * (second - first)
+
+
+def test_an_end_is_heard_of_by_who_was_started_to_ignore_it() -> None:
+    command = minder('{"web": lambda: sys.exit(1)}')
+    ignoring = f"import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n{command[-1]}"
+    assert told_by([*command[:-1], ignoring], 1)[0].endswith("process.ended name=web code=1\n")
+
+
+def test_two_that_find_the_settings_wrong_at_once_end_all_with_status_2() -> None:
+    command = minder(f'{{"web": lambda: sys.exit({WRONG_SETTINGS}), "worker": lambda: sys.exit({WRONG_SETTINGS})}}')
+    done = subprocess.run(command, capture_output=True, text=True, timeout=25, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 2
+    assert [line.split()[3:4] for line in done.stderr.splitlines()] == [["process.ended"]]
+
+
+def test_what_is_begun_again_after_an_upgrade_leaves_the_databases_to_the_next_start(site: Site) -> None:
+    serve = site.start("serve")
+    site.until(lambda: is_serving(site, serve))
+    children = site.children(serve.pid)
+    with closing(sqlite3.connect(site.folder / "var" / "cases.sqlite", isolation_level=None)) as cases:
+        newest = cases.execute("SELECT version_num FROM cases_revision").fetchone()[0]
+        cases.execute("UPDATE cases_revision SET version_num = 'older'")
+        os.kill(children["web"], signal.SIGKILL)
+        site.until(lambda: "end serve and start it again" in site.log.read_text())
+        assert cases.execute("SELECT version_num FROM cases_revision").fetchone()[0] == "older"
+        assert is_running(children["worker"])
+        cases.execute("UPDATE cases_revision SET version_num = ?", [newest])
+    site.until(lambda: is_serving(site, serve))
 
 
 def test_serve_ends_with_status_2_where_a_child_begun_again_finds_the_settings_wrong(site: Site) -> None:
@@ -130,7 +173,7 @@ def test_serve_ends_with_status_2_where_a_child_begun_again_finds_the_settings_w
     assert not any(is_running(pid) for pid in children.values())
     said = site.log.read_text()
     assert "serve" in said.partition("process.ended name=web code=-9\n")[2].splitlines()[0]
-    assert "process.ended name=web code=2\n" in said
+    assert "process.ended name=web code=78\n" in said
     assert "worker.stopped" in said
     assert "Traceback" not in said
 

@@ -272,6 +272,25 @@ def test_weak_secret_is_refused_at_start_without_being_told(secret: str, said: s
     assert not secret or secret not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("secret", "is_key"),
+    [
+        ('{"kty": "oct", "k": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}', True),
+        ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ", True),
+        ("-----BEGIN-made-up-and-long-enough-----", False),
+        ('a secret with "quotes", {braces} and spaces', False),
+        ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", False),
+    ],
+)
+def test_what_no_token_could_be_signed_with_is_refused_at_start_and_nothing_else(secret: str, is_key: bool) -> None:
+    if not is_key:
+        check_keys([secret], [], "[sources.desk]")
+        jwt.encode({}, secret, "HS256")
+        return
+    with pytest.raises(SettingsError, match="asymmetric"):
+        check_keys([secret], [], "[sources.desk]")
+
+
 @pytest.mark.parametrize("key", [RSA, EC, ed25519.Ed25519PrivateKey.generate()], ids=["RSA", "P-256", "Ed25519"])
 def test_no_key_of_a_pair_is_taken_for_a_secret_in_whatever_form(key: Any) -> None:
     private = [(PrivateFormat.PKCS8, NoEncryption()), (PrivateFormat.PKCS8, BestAvailableEncryption(b"made up"))]

@@ -36,7 +36,10 @@ class Profile:
     def lines(self) -> Iterator[str]:
         """Where the graphs are, and our own functions that take the most, with all that they call."""
         for name, (file, recorder) in self._drawn.items():
-            recorder.wait(PATIENCE)
+            try:
+                recorder.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                recorder.kill()
             if not file.is_file():
                 why = file.with_suffix(".log").read_text().strip() or "py-spy said nothing"
                 yield f"  {name}: no profile; where only root may look into other processes, run this as root. {why}"

@@ -1,5 +1,6 @@
 """Panel tokens by themselves: whose they are, how long they live, and what is never taken for one."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +44,14 @@ def test_a_secret_made_of_the_others_is_the_same_in_every_process_and_no_part_of
 
 def test_a_token_says_who_looks_at_which_ticket_since_when() -> None:
     assert tokens.read(tokens.issue(SESSION, SECRET, NOW), SECRET, NOW) == SESSION
+
+
+@pytest.mark.parametrize(
+    "name", ["Ann \ud83d", "Zoë 🐻", '\\ud83d " Ann'], ids=["half a character", "letters", "escapes"]
+)
+def test_a_name_is_read_as_it_was_told(name: str) -> None:
+    session = replace(SESSION, agent=replace(AGENT, name=name))
+    assert tokens.read(tokens.issue(session, SECRET, NOW), SECRET, NOW) == session
 
 
 def test_a_token_is_good_for_fifteen_minutes() -> None:
