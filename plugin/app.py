@@ -281,15 +281,18 @@ def make_folders(settings: Settings) -> None:
 
 def is_newest(settings: Settings) -> bool:
     """Whether `migrate` would change nothing; `StorageError` where a database cannot be read."""
-    ours = {"deliveries": settings.deliveries_url, "cases": settings.cases_url}
-    return all(migrations.is_newest(database, url) for database, url in ours.items())
+    return all(migrations.is_newest(database, url) for database, url in _migrated(settings))
 
 
 def migrate(settings: Settings) -> None:
     """Bring our databases to the newest form, in folders that are made where they are not there."""
     make_folders(settings)
-    migrations.upgrade("deliveries", settings.deliveries_url)
-    migrations.upgrade("cases", settings.cases_url)
+    for database, url in _migrated(settings):
+        migrations.upgrade(database, url)
+
+
+def _migrated(settings: Settings) -> tuple[tuple[str, str], ...]:
+    return ("deliveries", settings.deliveries_url), ("cases", settings.cases_url)
 
 
 def _kind(kinds: str, chosen: Mapping[str, Any]) -> str:

@@ -68,19 +68,13 @@ def serve(path: Path, end_with_parent: bool, only: str | None, workers: int) -> 
     names = ["worker"] if workers == 1 else [f"worker-{number + 1}" for number in range(workers)]
     with _told(2 if only is None else minding.WRONG_SETTINGS):
         set_up_logging()
-        serving.check_workers(_settings(path), workers)
-        ready = _made_ready(path, migrates=only is None)
-        parts = partial(Parts, ready.settings, is_counted=True, parent=ready)
-
-        def be_web() -> None:
-            with _told(minding.WRONG_SETTINGS):
-                _serve_web(parts())
-
-        def be_worker() -> None:
-            with _told(minding.WRONG_SETTINGS):
-                _work(parts(is_worker=True))
-
-        work = {"web": be_web} | dict.fromkeys(names, be_worker)
+        settings = _settings(path)
+        serving.check_workers(settings, workers)
+        ready = _made_ready(settings, migrates=only is None)
+        parts = partial(Parts, settings, is_counted=True, parent=ready)
+        told = _told(minding.WRONG_SETTINGS)
+        work = {"web": told(lambda: _serve_web(parts()))}
+        work |= dict.fromkeys(names, told(lambda: _work(parts(is_worker=True))))
         if only is not None:
             serving.be_child(only, work[only])
         # Not by the file that we were started by: an installer takes that away before it puts another one there.
@@ -96,7 +90,7 @@ def web(path: Path) -> None:
 
     with _told():
         set_up_logging()
-        _serve_web(_made_ready(path, is_counted=True))
+        _serve_web(_made_ready(_settings(path), is_counted=True))
 
 
 @main.command()
@@ -107,7 +101,7 @@ def worker(path: Path) -> None:
 
     with _told():
         set_up_logging()
-        _work(_made_ready(path, is_worker=True, is_counted=True))
+        _work(_made_ready(_settings(path), is_worker=True, is_counted=True))
 
 
 def _serve_web(parts: "Parts") -> None:
@@ -142,7 +136,7 @@ def db() -> None:
 def upgrade(path: Path) -> None:
     """Bring the databases to the newest form; changes nothing when run twice."""
     with _told():
-        _made_ready(path)
+        _made_ready(_settings(path))
         click.echo("The databases are up to date.")
 
 
@@ -168,7 +162,7 @@ def restored(path: Path) -> None:
     with _told():
         parts = Parts(_settings(path))
         make_sure_that_nothing_runs(parts.settings, parts.locks)
-        for line in put_back(_made_ready(path).casework, parts.settings):
+        for line in put_back(_made_ready(parts.settings).casework, parts.settings):
             click.echo(line)
 
 
@@ -293,18 +287,20 @@ def demo(once: bool, port: int | None, tenant: str) -> None:
         sys.exit(play(once=once, port=port, tenant=tenant))
 
 
-def _made_ready(path: Path, *, is_worker: bool = False, is_counted: bool = False, migrates: bool = True) -> "Parts":
+def _made_ready(
+    settings: "Settings", *, is_worker: bool = False, is_counted: bool = False, migrates: bool = True
+) -> "Parts":
     """Everything checked before anything is done, and the databases in their newest form."""
     from plugin.app import Parts, is_newest, make_folders, migrate
 
-    parts = Parts(_settings(path), is_worker=is_worker, is_counted=is_counted)
+    parts = Parts(settings, is_worker=is_worker, is_counted=is_counted)
     parts.check()
-    make_folders(parts.settings)
-    if not is_newest(parts.settings):
+    make_folders(settings)
+    if not is_newest(settings):
         if not migrates:
             why = "another version of the program has been installed while serve runs; end serve and start it again"
             raise StorageError(f"the databases are not in the form for this version: {why}")
-        _apart(migrate, parts.settings)
+        _apart(migrate, settings)
     return parts
 
 
@@ -318,24 +314,21 @@ def _apart(work: Callable[["Settings"], None], settings: "Settings") -> None:
     process.start()
     theirs.close()
     try:
-        is_settings_error, why = ours.recv()
+        kind, why = ours.recv()
     except EOFError:
-        is_settings_error, why = (
-            False,
-            "the process that brings the databases to their newest form was ended; try again",
-        )
+        kind, why = StorageError, "the process that brings the databases to their newest form was ended; try again"
     process.join()
     if why:
-        raise SettingsError(why) if is_settings_error else StorageError(why)
+        raise kind(why)
 
 
 def _do(work: Callable[["Settings"], None], settings: "Settings", told: "Connection") -> None:
     try:
         work(settings)
     except PluginError as error:
-        told.send((isinstance(error, SettingsError), str(error)))
+        told.send((SettingsError if isinstance(error, SettingsError) else StorageError, str(error)))
     else:
-        told.send((False, ""))
+        told.send((StorageError, ""))
 
 
 def _on_signals(stop: Callable[[], Any]) -> None:

@@ -11,7 +11,7 @@ import time
 
 TYPE_CHECKING = False  # `typing` loads more than all the rest
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 """What a process is told to end by."""
@@ -86,16 +86,13 @@ class Minder:
     def _after(self, process: int, code: int) -> None:
         name, end = self._children.pop(process)
         os.close(end)
-        are_settings_wrong = code == WRONG_SETTINGS
-        if self._is_stopping or are_settings_wrong:
-            self._worst = max(self._worst, 2 if are_settings_wrong else code)
-        if self._is_stopping:
-            return
-        _tell("process.ended", name=name, code=code)
-        if are_settings_wrong:
+        if not self._is_stopping:
+            _tell("process.ended", name=name, code=code)
+            if code != WRONG_SETTINGS:
+                self._begin_later(name)
+                return
             self._stop()
-        else:
-            self._begin_later(name)
+        self._worst = max(self._worst, 2 if code == WRONG_SETTINGS else code)
 
     def _begin_later(self, name: str) -> None:
         now = time.monotonic()
@@ -159,15 +156,29 @@ def _tell(event: str, **fields: object) -> None:
         pass  # nobody reads it any more
 
 
-def _end_with_parent() -> None:
+def be_called(name: str) -> None:
+    """What `ps -o comm` and `top` call this process from now on."""
+    try:
+        with open("/proc/self/comm", "w") as comm:  # noqa: PTH123 - as for `contextlib`
+            comm.write(name)
+    except OSError:
+        pass  # no Linux
+
+
+def end_with_parent(tell: "Callable[[], object]") -> None:
+    """End this process in order, as by SIGTERM, once its standard input ends, and `tell` of it before.
+
+    The parent holds the other end, and the system closes that however it ends, by SIGKILL too.
+    """
     import threading
 
     def watch() -> None:
         while os.read(0, 1024):
             pass
+        tell()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def main() -> None:
@@ -178,13 +189,9 @@ def main() -> None:
         name, process, end = each.split(":")
         children[int(process)] = name, int(end)
         os.set_inheritable(int(end), False)
-    try:
-        with open("/proc/self/comm", "w") as comm:  # noqa: PTH123 - as for `contextlib`
-            comm.write("m365-unblock")
-    except OSError:
-        pass  # no Linux
+    be_called("m365-unblock")
     if ends_with_parent == "1":
-        _end_with_parent()
+        end_with_parent(lambda: None)  # the children tell of theirs
     sys.exit(Minder(children, command).run())
 
 

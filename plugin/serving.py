@@ -10,8 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Flask
@@ -146,21 +144,6 @@ def warn_of_panels(sources: Mapping[str, Mapping[str, Any]]) -> None:
             log("panel.closed", logging.WARNING, source=name, why="panel_origins is empty: no frame may show the panel")
 
 
-def end_with_parent() -> None:
-    """End this process in order, as by SIGTERM, once its standard input ends.
-
-    The parent (`plugin.minding`) holds the other end, and the system closes that however it ends, by SIGKILL too.
-    """
-
-    def watch() -> None:
-        while os.read(0, 1024):
-            pass
-        log("parent.gone", logging.WARNING)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
 def check_workers(settings: Settings, workers: int) -> None:
     """`SettingsError` where these settings do not allow so many workers."""
     if workers > 1 and any(make_url(url).get_backend_name() == "sqlite" for url in _databases(settings)):
@@ -180,7 +163,7 @@ def _databases(settings: Settings) -> tuple[str, ...]:
 
 
 def begin(work: Mapping[str, Callable[[], object]]) -> minding.Children:
-    """Fork a child for each work, by its name; it ends once its standard input does (`end_with_parent`).
+    """Fork a child for each work, by its name; it ends once its standard input does (`minding.end_with_parent`).
 
     Forked, they have what has been loaded by then in memory once for all of them, and do not load it again. So nothing
     may be open yet, no database and no thread. What `plugin.minding` waits for is blocked from then on.
@@ -209,8 +192,7 @@ def begin(work: Mapping[str, Callable[[], object]]) -> minding.Children:
 
 def be_child(name: str, work: Callable[[], object]) -> NoReturn:
     """Do a child's work and end with it, or with whoever holds our standard input."""
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text(f"m365-{name}")  # what `ps -o comm` and `top` call it
-    end_with_parent()
+    minding.be_called(f"m365-{name}")
+    minding.end_with_parent(lambda: log("parent.gone", logging.WARNING))
     work()
     sys.exit(0)
