@@ -11,8 +11,7 @@ it relays, hands over, scans and keeps house. What a worker leaves behind when i
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -32,6 +31,7 @@ from plugin.store.cases import CaseStore
 from plugin.store.deliveries import DeliveryStore
 from plugin.store.engine import Version, address_of
 from plugin.store.locks import Locks, take_name
+from plugin.under_way import UnderWay
 from plugin.upkeep import Upkeep
 
 RELAY_PAUSE = 0.1  # seconds between two looks for work, where nothing tells of it
@@ -43,11 +43,13 @@ COLLECTING = (
 COLLECTING_AT_EASE = 0.2  # the same after events that were settled at once, while no batch is under way
 LONGEST_PAUSE = 1.0  # seconds; then work is looked for, whatever was told
 BATCHES_HERE = 8  # that a leader begins itself, where it is the only worker; others wait in the outbox
-BATCHES_OF_MANY = 1  # the same where there may be others, on PostgreSQL: what comes meanwhile is for whoever has room
+LANES_HERE = 16  # the same for tasks of lanes
+BATCHES_OF_MANY = 1  # where there may be others, on PostgreSQL: what comes meanwhile is for whoever has room
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
 ENGINE_CONNECTIONS = 8  # of a worker, to PostgreSQL; others wait
 LANES_PAUSE = 0.3  # seconds between two looks of a worker at the lanes
+LANES_PAUSE_ALONE = 1.0  # the same where there is nobody else: only what was to wait is there, and each look costs CPU
 BATCHES_PAUSE = 0.5  # the same at the batches that are for whoever has room
 BATCHES_PAUSE_ALONE = 10.0  # the same where there is nobody else: at most some that another version left are there
 ROOM_IN_LANES = 1000  # never reached; with a limit DBOS asks first whether there is anything, at two thirds of the CPU
@@ -91,8 +93,7 @@ class Engine:
         self._stop = attempts.stopping
         self._leads = threading.Event()
         self._work: Callable[[dict[str, Any]], None]
-        self._batches: set[str] = set()  # under way here
-        self._has_ended = threading.Event()  # one of them has, since the last look
+        self._under_way = UnderWay()
         self._collecting = COLLECTING
         self._threads: list[threading.Thread] = []
 
@@ -127,7 +128,8 @@ class Engine:
 
         @DBOS.workflow(name="task", max_recovery_attempts=None)  # `Attempts` counts, and says what it gives up
         def work(row: dict[str, Any]) -> None:
-            with self._upkeep.running(row["id"]), self._taking_room(task_of(row)) as task:
+            task = task_of(row)
+            with self._upkeep.running(task.id), self._under_way.running(task):
                 DBOS.run_step({"name": task.name}, self._attempts.attempt, task)
 
         self._work = work
@@ -142,22 +144,10 @@ class Engine:
             "lanes",
             partition_concurrency=1,
             concurrency=ROOM_IN_LANES if self._is_alone else None,
-            worker_concurrency=16,
-            polling_interval_sec=LANES_PAUSE,
+            worker_concurrency=4 if self._is_alone else LANES_HERE,
+            polling_interval_sec=LANES_PAUSE_ALONE if self._is_alone else LANES_PAUSE,
             on_conflict="always_update",
         )
-
-    @contextmanager
-    def _taking_room(self, task: Task) -> Iterator[Task]:
-        if task.lane:
-            yield task
-            return
-        self._batches.add(task.id)
-        try:
-            yield task
-        finally:
-            self._batches.discard(task.id)
-            self._has_ended.set()
 
     def stop(self) -> None:
         """Stop taking work; what is under way is finished or recovered at the next start.
@@ -193,7 +183,7 @@ class Engine:
         last_work = monotonic()
         while self._is_leading():
             seen = [version.now() for version in versions]
-            self._has_ended.clear()
+            self._under_way.has_ended.clear()
             done = self._unharmed("relay", self._relay)
             if not done:
                 self._await_change(versions, seen, last_work)
@@ -208,14 +198,14 @@ class Engine:
         if None in seen:
             self._stop.wait(RELAY_PAUSE)
             return
-        until = monotonic() + LONGEST_PAUSE
-        while monotonic() < until and not self._has_ended.is_set() and [version.now() for version in versions] == seen:
+        until, has_ended = monotonic() + LONGEST_PAUSE, self._under_way.has_ended
+        while monotonic() < until and not has_ended.is_set() and [version.now() for version in versions] == seen:
             self._stop.wait(news_pause(monotonic() - last_work))
 
     def _relay(self) -> int:
         came = relay(self._deliveries, self._store, self._clock(), self._leaves_alone)
         begun = self._hand_over()
-        self._collecting = COLLECTING if begun or self._batches else COLLECTING_AT_EASE
+        self._collecting = COLLECTING if begun or self._under_way.batches() else COLLECTING_AT_EASE
         return came + begun
 
     def _scan_for_ever(self) -> None:
@@ -262,24 +252,35 @@ class Engine:
     # ── the way in ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _hand_over(self) -> int:
-        """Give waiting tasks to DBOS; one it has already is ignored by its id.
-
-        A batch is begun here and now, without a queue, while there is room: each queue is another wait. Where there is
-        none, it goes to whoever has some; or stays where it is, for this worker, if there is no other.
-        """
-        room = max(0, (BATCHES_HERE if self._is_alone else BATCHES_OF_MANY) - len(self._batches))
-        batches = self._store.waiting_batches(room if self._is_alone else 100)
-        for task in batches[:room]:
+        """Give waiting tasks to DBOS; one it has already is ignored by its id."""
+        here, queued = self._shared_out_alone() if self._is_alone else self._shared_out()
+        for task in here:
             with SetWorkflowID(task.id):
                 DBOS.start_workflow(self._work, row_of(task))
-        lanes = self._store.waiting_in_lanes(100)
-        for task in (*batches[room:], *lanes):
+        for task in queued:
             self._enqueue(task)
-        tasks = (*batches, *lanes)
-        if tasks:
+        if tasks := (*here, *queued):
             with self._store.change() as change:
                 change.handed(tasks, self._clock())
         return len(tasks)
+
+    def _shared_out(self) -> tuple[Sequence[Task], Sequence[Task]]:
+        """What is begun here and now, and what goes into a queue for whoever has room."""
+        room = max(0, BATCHES_OF_MANY - self._under_way.batches())
+        batches = self._store.waiting_batches(100)
+        return batches[:room], (*batches[room:], *self._store.waiting_in_lanes(100))
+
+    def _shared_out_alone(self) -> tuple[Sequence[Task], Sequence[Task]]:
+        """The same for the only worker: no queue but for a later time, as each is another wait and another look.
+
+        What it has no room for stays where it is.
+        """
+        now = self._clock()
+        batches = self._store.waiting_batches(max(0, BATCHES_HERE - self._under_way.batches()))
+        in_lanes = self._store.waiting_in_free_lanes(100, now)
+        later = [task for task in in_lanes if task.not_before and task.not_before > now]
+        due = [task for task in in_lanes if task not in later]
+        return (*batches, *due[: max(0, LANES_HERE - self._under_way.in_lanes())]), later
 
     def _enqueue(self, task: Task) -> None:
         delay = (task.not_before - self._clock()).total_seconds() if task.not_before else 0.0

@@ -53,7 +53,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "engine": (
         (
             "plugin.engine", "plugin.attempts", "plugin.upkeep", "plugin.relay", "plugin.housekeeping",
-            "plugin.durable",
+            "plugin.durable", "plugin.under_way",
         ),
         ("words", "names", "log", "trace", "computing", "rules", "ports", "settings", "store", "engine"),
     ),

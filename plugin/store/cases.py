@@ -233,8 +233,12 @@ class CaseStore:
         """The others: after one another in their lanes, or at their time."""
         return self._tasks(outbox.WAITING_IN_LANES, limit)
 
-    def _tasks(self, query: Executable, limit: int) -> tuple[Task, ...]:
-        return tuple(outbox.task_in(row) for row in self._all(query, limit=limit))
+    def waiting_in_free_lanes(self, limit: int, now: datetime) -> tuple[Task, ...]:
+        """Those of the others that wait for their time, or are due and the next of a lane where nothing is at work."""
+        return self._tasks(outbox.WAITING_IN_FREE_LANES, limit, now=now)
+
+    def _tasks(self, query: Executable, limit: int, **values: Any) -> tuple[Task, ...]:
+        return tuple(outbox.task_in(row) for row in self._all(query, limit=limit, **values))
 
     def mark(self, name: str) -> str | None:
         """Where somebody has got to."""

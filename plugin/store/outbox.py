@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, bindparam, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin import trace
 from plugin.errors import StorageError
 from plugin.model import Call, Outcome, Task, TaskRecord
 from plugin.store import schema
+from plugin.store.columns import Moment
 from plugin.store.engine import asking, insert_new
 
 _table = schema.outbox
@@ -67,6 +68,10 @@ def task_in(row: Row[Any]) -> Task:
     )
 
 
+def _is_due(not_before: ColumnElement[datetime | None]) -> ColumnElement[bool]:
+    return not_before.is_(None) | (not_before <= bindparam("now", type_=Moment))
+
+
 _other = _table.alias()
 _is_other_open = (_other.c.lane == _column.lane) & (_column.lane != "") & _other.c.ended_at.is_(None)
 WAITING = (
@@ -84,6 +89,14 @@ WAITING_FREE = WAITING.where(_is_free)
 
 WAITING_IN_LANES = WAITING.where(~_is_free)
 """The others."""
+
+_is_at_work = _other.c.started_at.is_not(None) | (_other.c.handed_at.is_not(None) & _other.c.not_before.is_(None))
+_is_before = _other.c.handed_at.is_(None) & (_other.c.seq < _column.seq) & _is_due(_other.c.not_before)
+WAITING_IN_FREE_LANES = WAITING_IN_LANES.where(
+    ~_is_due(_column.not_before)
+    | ~select(_other.c.seq).where(_is_other_open, _other.c.id != _column.id, _is_at_work | _is_before).exists()
+)
+"""Those of the others that wait for a time, or that are due and the first of a lane in which nothing is at work."""
 
 _CALLED_FOR = (
     select(_table)

@@ -1,7 +1,7 @@
 """The workflow engine's rows, as far as the plugin relies on them (DBOS Transact 3.4, `plugin.engine`).
 
-A task's id is there once. One of a lane runs at a time, the oldest that is due first. Whoever recovers a worker's work
-queues it anew.
+A task's id is there once. One of a lane runs at a time: the oldest of those that had to wait until they were due, or
+the oldest of the others, whichever is come to first. Whoever recovers a worker's work queues it anew.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Rows:
     def runnable(self, now: datetime) -> list[Row]:
         """What a worker may take now."""
         busy = {row.said["lane"] for row in self._open.values() if row.worker is not None}
-        first: dict[str, Row] = {}
+        first: dict[tuple[str, bool], Row] = {}
         free: list[Row] = []
         for row in self._open.values():
             lane = row.said["lane"]
@@ -59,7 +59,7 @@ class Rows:
             if not lane:
                 free.append(row)
             elif lane not in busy:
-                first.setdefault(lane, row)
+                first.setdefault((lane, row.due is None), row)
         return [*first.values(), *free[:AT_ONCE]]
 
     def running(self) -> list[Row]:

@@ -158,6 +158,20 @@ def test_tasks_of_a_lane_go_one_at_a_time_in_order_and_lanes_go_at_once(worker: 
     assert of_lane == ["start a1", "end a1", "start a2", "end a2", "start a3", "end a3"]
 
 
+def test_what_comes_to_its_time_while_another_of_its_lane_is_at_work_waits_for_that_one(worker: Worker) -> None:
+    worker.put(task("press", lane="a"))
+    worker.start()
+    worker.until_told("effect press")
+    soon = datetime.now(UTC) + 2 * SECOND
+    worker.put(task("late", lane="a", not_before=soon), task("other", lane="b", not_before=soon))
+    worker.let_go("late", "other")
+    worker.until_told("end other")
+    assert "start late" not in worker.told()
+    worker.let_go("press")
+    worker.until_told("end late")
+    assert worker.told().index("end press") < worker.told().index("start late")
+
+
 def test_what_a_lone_worker_has_no_room_for_stays_in_the_outbox_and_holds_up_no_lane(worker: Worker) -> None:
     keys = [f"free{number}" for number in range(BATCHES_HERE + 3)]
     worker.put(*(task(key) for key in keys), task("lane", lane="a"))

@@ -203,3 +203,54 @@ def test_version_of_a_database_is_another_one_once_anybody_has_changed_it(store:
 def test_database_that_cannot_be_asked_has_no_version(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'missing' / 'cases.sqlite'}", busy_seconds=0.05)
     assert CaseStore(engine).version().now() is None
+
+
+# ── what a lone worker begins itself ─────────────────────────────────────────────────────────────────────────────
+
+
+def in_lane(id_: str, lane: str = "a", not_before: datetime | None = None) -> Task:
+    return replace(SHOW, id=id_, lane=lane, not_before=not_before)
+
+
+def next_in_lanes(store: CaseStore, now: datetime = NOW) -> list[str]:
+    return [task.id for task in store.waiting_in_free_lanes(10, now)]
+
+
+def test_first_of_each_lane_comes_and_what_waits_for_a_time_and_what_has_no_lane(store: CaseStore) -> None:
+    tasks = in_lane("a1"), in_lane("b1", "b"), in_lane("a2"), in_lane("a3", "a", LATER), in_lane("free", "", NOW)
+    put(store, *tasks, handed_at=None)
+    assert next_in_lanes(store) == ["a1", "b1", "a3", "free"]
+
+
+def test_what_still_waits_for_its_time_holds_up_nothing_and_what_is_due_does(store: CaseStore) -> None:
+    put(store, in_lane("first", "a", LATER), in_lane("second"), handed_at=None)
+    assert next_in_lanes(store, NOW) == ["first", "second"]
+    assert next_in_lanes(store, LATER) == ["first"]
+
+
+def test_next_of_a_lane_comes_once_the_one_before_has_ended(store: CaseStore, outbox: Outbox) -> None:
+    put(store, in_lane("first"))
+    put(store, in_lane("second"), handed_at=None)
+    assert next_in_lanes(store) == []
+    outbox.begin([in_lane("first")], worker="worker-1", at=NOW)
+    assert next_in_lanes(store) == []
+    outbox.end([Ended(task=in_lane("first"), outcome=Outcome.DONE)], at=NOW)
+    assert next_in_lanes(store) == ["second"]
+
+
+def test_what_the_engine_keeps_until_its_time_holds_up_its_lane_only_while_it_runs(
+    store: CaseStore, outbox: Outbox
+) -> None:
+    put(store, in_lane("recheck", "a", LATER))
+    put(store, in_lane("press"), handed_at=None)
+    assert next_in_lanes(store, NOW) == next_in_lanes(store, LATER) == ["press"]
+    outbox.begin([in_lane("recheck")], worker="worker-1", at=LATER)
+    assert next_in_lanes(store, LATER) == []
+
+
+def test_what_began_before_it_was_handed_over_comes_again_and_holds_up_its_lane(
+    store: CaseStore, outbox: Outbox
+) -> None:
+    put(store, in_lane("first"), in_lane("second"), handed_at=None)
+    outbox.begin([in_lane("first")], worker="worker-1", at=NOW)
+    assert next_in_lanes(store) == ["first"]
