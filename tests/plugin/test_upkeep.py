@@ -70,7 +70,8 @@ def test_task_that_the_engine_takes_for_ended_without_our_having_heard_of_it_is_
 
 
 def test_task_that_still_waits_in_the_engine_is_not_taken_for_lost(worker: Worker) -> None:
-    worker.put(task("first", lane="a"), task("second", lane="a"))
+    later = datetime.now(UTC) + timedelta(seconds=6)
+    worker.put(task("first", lane="a"), task("second", lane="b", not_before=later))
     worker.start()
     until_begun(worker, "first")
     age(worker)
