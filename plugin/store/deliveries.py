@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from plugin.errors import StorageError
 from plugin.model import Delivery, Parsed, TicketEvent
 from plugin.store.columns import Moment
-from plugin.store.engine import Version, asking
+from plugin.store.engine import Version, Writer, asking
 
 KEPT_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp")  # never a password or a signature
 ACCEPTING = 0x6D333635  # number of the PostgreSQL advisory lock
@@ -105,6 +105,7 @@ class DeliveryStore:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._asking = asking(engine)
+        self._writer = Writer(engine)
         self._offered: deque[_Offered] = deque()
         self._turn = threading.Lock()
 
@@ -146,13 +147,13 @@ class DeliveryStore:
 
     def _keep_unseen(self, offered: Sequence[_Offered]) -> list[Accepted]:
         """Keep deliveries of which nothing is here and no two are alike; otherwise an `IntegrityError`, and nothing."""
-        with self._engine.begin() as connection:
+        with self._writer.begin() as connection:
             _one_at_a_time(connection)
             _insert(connection, [(one, list(one.by_id)) for one in offered])
         return [Accepted(event_ids=one.event_ids, seen_before=False) for one in offered]
 
     def _keep_what_is_new(self, offered: Sequence[_Offered]) -> list[Accepted]:
-        with self._engine.begin() as connection:
+        with self._writer.begin() as connection:
             _one_at_a_time(connection)
             events_of = _known_deliveries(connection, [one.place for one in offered])
             known = _known_events(connection, [id_ for one in offered for id_ in one.by_id])

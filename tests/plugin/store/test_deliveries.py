@@ -1,6 +1,7 @@
 """What is accepted is on disk, once, in order; what is not on disk is not accepted. Real databases throughout."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -199,6 +200,19 @@ def test_locked_database_accepts_nothing_and_says_so(store: DeliveryStore, engin
     other.close()
     store.ping()
     assert not accept(store, "msg_1", "k1").seen_before
+
+
+def test_what_writes_next_need_not_wait_whether_the_delivery_was_kept_or_not(url: str) -> None:
+    migrations.upgrade("deliveries", url)
+    engine = open_engine(url, busy_seconds=60)
+    store = DeliveryStore(engine)
+    for delivery_id in ("msg_1", "msg_1", "msg_2"):  # the second is refused by the database, and looked for then
+        accept(store, delivery_id, "k1")
+        others = threading.Thread(target=store.ping, daemon=True)
+        others.start()
+        others.join(10)
+        assert not others.is_alive()
+    engine.dispose()
 
 
 @SQLITE
