@@ -44,6 +44,8 @@ COLLECTING_AT_EASE = 0.2  # the same after events that were settled at once, whi
 LONGEST_PAUSE = 1.0  # seconds; then work is looked for, whatever was told
 BATCHES_HERE = 8  # that a leader begins itself, where it is the only worker; others wait in the outbox
 LANES_HERE = 16  # the same for tasks of lanes
+QUEUED_BATCHES_HERE = 4  # that a worker takes from the queue
+THREADS = BATCHES_HERE + QUEUED_BATCHES_HERE + 2 * LANES_HERE  # as many may be under way, begun here or from queues
 BATCHES_OF_MANY = 1  # where there may be others, on PostgreSQL: what comes meanwhile is for whoever has room
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
@@ -119,7 +121,7 @@ class Engine:
             "executor_id": name,  # DBOS recovers only what its own id has left
             "application_version": "1",  # constant: its default, a hash of the source, strands work at every upgrade
             "serializer": DBOSPortableJSONSerializer(),
-            "max_executor_threads": 32,
+            "max_executor_threads": THREADS,
             "log_level": "WARNING",
         }
         if not self._is_alone:
@@ -136,7 +138,7 @@ class Engine:
         DBOS.launch()
         DBOS.register_queue(
             "events",
-            worker_concurrency=4,
+            worker_concurrency=QUEUED_BATCHES_HERE,
             polling_interval_sec=BATCHES_PAUSE_ALONE if self._is_alone else BATCHES_PAUSE,
             on_conflict="always_update",
         )
@@ -144,7 +146,7 @@ class Engine:
             "lanes",
             partition_concurrency=1,
             concurrency=ROOM_IN_LANES if self._is_alone else None,
-            worker_concurrency=4 if self._is_alone else LANES_HERE,
+            worker_concurrency=LANES_HERE,
             polling_interval_sec=LANES_PAUSE_ALONE if self._is_alone else LANES_PAUSE,
             on_conflict="always_update",
         )
