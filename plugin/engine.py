@@ -43,9 +43,10 @@ COLLECTING = (
 COLLECTING_AT_EASE = 0.2  # the same after events that were settled at once, while no batch is under way
 LONGEST_PAUSE = 1.0  # seconds; then work is looked for, whatever was told
 BATCHES_HERE = 8  # that a leader begins itself, where it is the only worker; others wait in the outbox
-LANES_HERE = 16  # the same for tasks of lanes
-QUEUED_BATCHES_HERE = 4  # that a worker takes from the queue
-THREADS = BATCHES_HERE + QUEUED_BATCHES_HERE + 2 * LANES_HERE  # as many may be under way, begun here or from queues
+LANES_HERE = 32  # tasks of lanes that it has under way before further ones wait in the outbox
+QUEUED_BATCHES = 4  # that a worker takes from the queue
+QUEUED_LANES = 16  # the same for tasks of lanes; so they leave room for what an agent asks for meanwhile
+THREADS = 2 * (BATCHES_HERE + QUEUED_BATCHES + LANES_HERE + QUEUED_LANES)  # twice: what another one left comes on top
 BATCHES_OF_MANY = 1  # where there may be others, on PostgreSQL: what comes meanwhile is for whoever has room
 LOOK_PAUSE = 2.0  # seconds between two looks at the locks and at other workers
 FAILED_PAUSE = 1.0  # seconds; whatever fails is mended by nobody in less
@@ -138,7 +139,7 @@ class Engine:
         DBOS.launch()
         DBOS.register_queue(
             "events",
-            worker_concurrency=QUEUED_BATCHES_HERE,
+            worker_concurrency=QUEUED_BATCHES,
             polling_interval_sec=BATCHES_PAUSE_ALONE if self._is_alone else BATCHES_PAUSE,
             on_conflict="always_update",
         )
@@ -146,7 +147,7 @@ class Engine:
             "lanes",
             partition_concurrency=1,
             concurrency=ROOM_IN_LANES if self._is_alone else None,
-            worker_concurrency=LANES_HERE,
+            worker_concurrency=QUEUED_LANES,
             polling_interval_sec=LANES_PAUSE_ALONE if self._is_alone else LANES_PAUSE,
             on_conflict="always_update",
         )
@@ -259,12 +260,16 @@ class Engine:
         for task in here:
             with SetWorkflowID(task.id):
                 DBOS.start_workflow(self._work, row_of(task))
+        self._handed(here)  # before what takes longer, as a batch might take one of them along
         for task in queued:
             self._enqueue(task)
-        if tasks := (*here, *queued):
+        self._handed(queued)
+        return len(here) + len(queued)
+
+    def _handed(self, tasks: Sequence[Task]) -> None:
+        if tasks:
             with self._store.change() as change:
                 change.handed(tasks, self._clock())
-        return len(tasks)
 
     def _shared_out(self) -> tuple[Sequence[Task], Sequence[Task]]:
         """What is begun here and now, and what goes into a queue for whoever has room."""

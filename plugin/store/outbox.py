@@ -74,33 +74,40 @@ def _is_due(not_before: ColumnElement[datetime | None]) -> ColumnElement[bool]:
 
 _other = _table.alias()
 _is_other_open = (_other.c.lane == _column.lane) & (_column.lane != "") & _other.c.ended_at.is_(None)
-WAITING = (
-    select(_table)
-    .where(_column.handed_at.is_(None))
-    .where(~select(_other.c.seq).where(_is_other_open, _other.c.batch != "", _other.c.handed_at.is_not(None)).exists())
-    .order_by(_column.seq)
-    .limit(bindparam("limit"))
+_is_batch_at_it = (
+    select(_other.c.seq).where(_is_other_open, _other.c.batch != "", _other.c.handed_at.is_not(None)).exists()
 )
-"""Tasks that the engine does not have yet, in our own order; not those in whose lane a batch is at work."""
+
+
+def _waiting(*which: ColumnElement[bool]) -> Select[Any]:
+    """In our own order. SQLite looks at the conditions as they stand, so those that cost least come first."""
+    query = select(_table).where(_column.handed_at.is_(None), *which, ~_is_batch_at_it)
+    return query.order_by(_column.seq).limit(bindparam("limit"))
+
+
+WAITING = _waiting()
+"""Tasks that the engine does not have yet; not those in whose lane a batch is at work."""
 
 _is_free = (_column.lane == "") & _column.not_before.is_(None)
-WAITING_FREE = WAITING.where(_is_free)
+WAITING_FREE = _waiting(_is_free)
 """Those of them that nothing but room holds up: batches."""
 
-WAITING_IN_LANES = WAITING.where(~_is_free)
+WAITING_IN_LANES = _waiting(~_is_free)
 """The others."""
 
-_is_at_work = _other.c.started_at.is_not(None) | (_other.c.handed_at.is_not(None) & _other.c.not_before.is_(None))
+_is_at_work = _other.c.handed_at.is_not(None) & (_other.c.started_at.is_not(None) | _other.c.not_before.is_(None))
 _is_before = _other.c.handed_at.is_(None) & (_other.c.seq < _column.seq) & _is_due(_other.c.not_before)
-WAITING_IN_FREE_LANES = WAITING_IN_LANES.where(
+WAITING_IN_FREE_LANES = _waiting(
+    ~_is_free,
     ~_is_due(_column.not_before)
-    | ~select(_other.c.seq).where(_is_other_open, _other.c.id != _column.id, _is_at_work | _is_before).exists()
+    | ~select(_other.c.seq).where(_is_other_open, _other.c.id != _column.id, _is_at_work | _is_before).exists(),
 )
 """Those of the others that wait for a time, or that are due and the first of a lane in which nothing is at work."""
 
 _CALLED_FOR = (
     select(_table)
     .where(_column.handed_at.is_(None), _column.not_before.is_(None), _column.crashes == 0, _column.lane != "")
+    .where(_column.started_at.is_(None))  # or the engine has just begun it
     .where(_column.cause.in_(bindparam("causes", expanding=True)))
     .where(
         ~select(_other.c.seq)

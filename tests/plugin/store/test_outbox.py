@@ -254,3 +254,22 @@ def test_what_began_before_it_was_handed_over_comes_again_and_holds_up_its_lane(
     put(store, in_lane("first"), in_lane("second"), handed_at=None)
     outbox.begin([in_lane("first")], worker="worker-1", at=NOW)
     assert next_in_lanes(store) == ["first"]
+
+
+def test_two_of_a_lane_that_were_begun_and_are_to_be_handed_over_again_come_one_after_the_other(
+    store: CaseStore, outbox: Outbox
+) -> None:
+    tasks = [in_lane("first"), in_lane("second")]
+    put(store, *tasks)
+    outbox.begin(tasks, worker="worker-1", at=NOW)
+    outbox.forget_handing(["first", "second"])
+    assert next_in_lanes(store) == ["first"]
+
+
+def test_batch_does_not_take_along_what_the_engine_has_just_begun(store: CaseStore, outbox: Outbox) -> None:
+    batch = Task(id="events:1-1", name="handle_events", args={"tasks": []})
+    put(store, HANDLE)
+    look = Task(id="look:c1:2", name="look", args={"case": "c1"}, lane="account bbadger", cause=HANDLE.base)
+    put(store, look, replace(look, id="look:c2:2", lane="account other"), handed_at=None)
+    outbox.begin([look], worker="worker-1", at=NOW)
+    assert [task.id for task in outbox.take_along([HANDLE], batch=batch, worker="worker-1", at=NOW)] == ["look:c2:2"]
