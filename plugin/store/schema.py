@@ -6,6 +6,7 @@ from plugin.store.columns import Moment, Words
 
 metadata = MetaData()
 EMPTY = text("''")
+IS_OPEN = text("ended_at IS NULL")
 
 cases = Table(
     "cases",
@@ -140,6 +141,7 @@ outbox = Table(
     Column("outcome", String(80), nullable=False, index=True, server_default=EMPTY),
     Column("error", Words, nullable=False, server_default=EMPTY),
     Column("calls", JSON),
+    Index("tasks_open_in_lane", "lane", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     sqlite_autoincrement=True,
 )
 """Every attempt at every task: waiting until `handed_at`, with the engine until `ended_at`; in a `batch` within it."""
