@@ -285,8 +285,8 @@ class Engine:
         now = self._clock()
         batches = self._store.waiting_batches(max(0, BATCHES_HERE - self._under_way.batches()))
         in_lanes = self._store.waiting_in_free_lanes(100, now)
-        later = [task for task in in_lanes if task.not_before and task.not_before > now]
-        due = [task for task in in_lanes if task not in later]
+        due = [task for task in in_lanes if task.not_before is None or task.not_before <= now]
+        later = [task for task in in_lanes if task.not_before is not None and task.not_before > now]
         return (*batches, *due[: max(0, LANES_HERE - self._under_way.in_lanes())]), later
 
     def _enqueue(self, task: Task) -> None:
