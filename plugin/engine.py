@@ -132,7 +132,7 @@ class Engine:
         @DBOS.workflow(name="task", max_recovery_attempts=None)  # `Attempts` counts, and says what it gives up
         def work(row: dict[str, Any]) -> None:
             task = task_of(row)
-            with self._upkeep.running(task.id), self._under_way.running(task):
+            with self._under_way.running(task):
                 DBOS.run_step({"name": task.name}, self._attempts.attempt, task)
 
         self._work = work
@@ -179,7 +179,7 @@ class Engine:
         if not self._leads.is_set() and self._locks.take(LEADER):
             log("worker.leads")
             self._leads.set()
-        return self._upkeep.look()
+        return self._upkeep.look(self._under_way.has)
 
     def _relay_for_ever(self) -> None:
         versions = self._deliveries.version(), self._store.version()

@@ -12,7 +12,7 @@ class UnderWay:
 
     def __init__(self) -> None:
         self.has_ended = threading.Event()  # one of them has, since somebody cleared this
-        self._lanes: list[str] = []  # one entry a task; empty: it has no lane
+        self._lanes: dict[str, str] = {}  # by the task's id; empty: it has no lane
         self._taken: set[str] = set()
         self._changed = threading.Condition()
 
@@ -20,7 +20,7 @@ class UnderWay:
     def running(self, task: Task) -> Iterator[None]:
         """Run a task within, once its lane is free."""
         with self._changed:
-            self._lanes.append(task.lane)
+            self._lanes[task.id] = task.lane
             self._changed.wait_for(lambda: task.lane not in self._taken)
             if task.lane:
                 self._taken.add(task.lane)
@@ -28,15 +28,22 @@ class UnderWay:
             yield
         finally:
             with self._changed:
-                self._lanes.remove(task.lane)
+                self._lanes.pop(task.id, None)
                 self._taken.discard(task.lane)
                 self._changed.notify_all()
             self.has_ended.set()
 
+    def has(self, task_id: str) -> bool:
+        """Whether the task is one of them."""
+        with self._changed:
+            return task_id in self._lanes
+
     def batches(self) -> int:
         """How many of them have no lane."""
-        return self._lanes.count("")
+        with self._changed:
+            return list(self._lanes.values()).count("")
 
     def in_lanes(self) -> int:
         """How many have one."""
-        return len(self._lanes) - self.batches()
+        with self._changed:
+            return sum(lane != "" for lane in self._lanes.values())

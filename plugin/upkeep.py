@@ -4,9 +4,7 @@ and what is long done is forgotten.
 
 import logging
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import time
 
@@ -40,32 +38,23 @@ class Upkeep:
         self._locks = locks
         self._clock = clock
         self._tidy = tidy
-        self._running: set[str] = set()
         self._overlooked: set[str] = set()
-        self._one_at_a_time = threading.Lock()
         self.worker = ""
         self.pause = pause  # seconds between two rounds of `keep_house`
         self.overlooked_after = OVERLOOKED_AFTER
 
-    @contextmanager
-    def running(self, task: str) -> Iterator[None]:
-        """This worker is at this task."""
-        with self._one_at_a_time:
-            self._running.add(task)
-        try:
-            yield
-        finally:
-            with self._one_at_a_time:
-                self._running.discard(task)
+    def look(self, is_under_way: Callable[[str], bool]) -> int:
+        """Say that this worker is at work, and take over what workers left that are no more.
 
-    def look(self) -> int:
-        """Say that this worker is at work, and take over what workers left that are no more."""
+        `is_under_way` tells by a task's id whether a thread here is at it.
+        """
         self._outbox.seen(self.worker, self._clock())
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         for name in {row.executor_id for row in pending if row.executor_id} - {self.worker}:
             self._take_over(name)
         before = self._overlooked
-        self._overlooked = {row.workflow_id for row in pending if row.executor_id == self.worker and self._is_late(row)}
+        own = [row for row in pending if row.executor_id == self.worker and self._is_late(row)]
+        self._overlooked = {row.workflow_id for row in own if not is_under_way(row.workflow_id)}
         if lost := before & self._overlooked:
             # The engine's database failed it between taking a task and running it, or noting its end.
             log("worker.lost_sight", logging.CRITICAL, task=min(lost), tasks=len(lost))
@@ -80,10 +69,9 @@ class Upkeep:
                 log("worker.took_over", logging.WARNING, worker=name, tasks=len(taken))
 
     def _is_late(self, row: WorkflowStatus) -> bool:
-        """The engine has had it under way for long, and no thread here is at it."""
+        """The engine has had it under way for long."""
         since = (row.dequeued_at or row.updated_at or 0) / 1000
-        with self._one_at_a_time:
-            return time() - since > self.overlooked_after.total_seconds() and row.workflow_id not in self._running
+        return time() - since > self.overlooked_after.total_seconds()
 
     def keep_house(self) -> int:
         """Hand over again what the engine has lost, and forget what is long done."""

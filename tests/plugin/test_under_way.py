@@ -11,6 +11,7 @@ from plugin.under_way import UnderWay
 
 TASK = Task(id="look:c1:1", name="look", args={}, lane="account bbadger")
 OTHER = replace(TASK, id="unblock:c1:2")
+BATCH = Task(id="events:1-2", name="handle_events", args={"tasks": []})
 
 
 def in_thread(work: Callable[[], None]) -> threading.Thread:
@@ -21,9 +22,11 @@ def in_thread(work: Callable[[], None]) -> threading.Thread:
 
 def test_tasks_are_counted_until_they_end_however_they_end() -> None:
     under_way = UnderWay()
-    with under_way.running(TASK), under_way.running(replace(TASK, lane="")), under_way.running(replace(TASK, lane="")):
+    with under_way.running(TASK), under_way.running(BATCH), under_way.running(replace(BATCH, id="events:3-4")):
         assert (under_way.in_lanes(), under_way.batches()) == (1, 2)
+        assert under_way.has(TASK.id)
     assert (under_way.in_lanes(), under_way.batches()) == (0, 0)
+    assert not under_way.has(TASK.id)
     with pytest.raises(KeyError), under_way.running(TASK):
         raise KeyError
     assert under_way.in_lanes() == 0
@@ -53,7 +56,7 @@ def test_tasks_of_other_lanes_and_batches_do_not_wait() -> None:
         with under_way.running(task):
             met.wait()
 
-    tasks = TASK, replace(TASK, lane="ticket desk:7"), replace(TASK, lane=""), replace(TASK, lane="")
+    tasks = TASK, replace(OTHER, lane="ticket desk:7"), BATCH, replace(BATCH, id="events:3-4")
     threads = [in_thread(lambda task=task: run(task)) for task in tasks]  # type: ignore[misc]
     for thread in threads:
         thread.join(5)
